@@ -1,0 +1,3 @@
+"""netdiag: the network doctor on call for Linux fleets."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,102 @@
+"""What is a probe: one question asked of a host, as a shell fragment and a parser of its answer?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Facts(BaseModel):
+    """Typed facts a probe found. Every field says its meaning, unit and kernel source in its description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+F = TypeVar("F", bound=Facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No evidence, and why: one short sentence that an operator can act on (law 1: never read as healthy)."""
+
+    reason: str
+
+
+class ParseError(Exception):
+    """The host printed something the parser does not understand; the message quotes a little of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one probe printed in one sample of a visit.
+
+    `uptime` is the host's monotonic clock in seconds (/proc/uptime) when the section began, the base of every rate.
+    `text` and `stderr` are decoded with replacement and bounded by the probe's caps. `complete` is False when the
+    byte cap cut the text.
+    """
+
+    text: str
+    stderr: str = ""
+    exit_status: int = 0
+    complete: bool = True
+    timed_out: bool = False
+    uptime: float = 0.0
+
+
+class Scope(StrEnum):
+    """What one number of the facts speaks about (law 3)."""
+
+    HOST = "host"
+    NETNS = "netns"
+
+
+class Cost(StrEnum):
+    """What a probe costs the host: a few files, some processes, or a walk over every process."""
+
+    CHEAP = "cheap"
+    MODERATE = "moderate"
+    HEAVY = "heavy"
+
+
+class Sampling(StrEnum):
+    """How often a visit asks, and what the samples become.
+
+    ONCE: one reading, one facts. COUNTER: the first and the last reading become one facts with rates (law 2).
+    MOMENTARY: three readings, three facts, so that a condition can ask for confirmation (2 of 3).
+    """
+
+    ONCE = "once"
+    COUNTER = "counter"
+    MOMENTARY = "momentary"
+
+
+SAMPLES = 3
+"""Samples in a visit, evenly spread over its window. COUNTER probes are read in the first and the last."""
+
+Seen = Mapping[str, "Facts | Unknown"]
+"""The facts of the probes named in `after`, for a parser that joins them (pid to container, inode to owner)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe(Generic[F]):
+    """One question. `script` is constant POSIX sh that reads and never changes the host (law 4).
+
+    The fragment may use the collector's prelude (see `core.visit`): the variable `$NETNS`, lines of
+    `inode pid` with one representative process per network namespace.
+    `parse` gets one reading (ONCE, MOMENTARY) or two (COUNTER) and the facts named in `after`; it raises ParseError.
+    """
+
+    name: str
+    question: str
+    script: str
+    parse: Callable[[Sequence[Reading], Seen], F]
+    facts: type[F]
+    scope: Scope = Scope.HOST
+    sampling: Sampling = Sampling.ONCE
+    root: bool = False
+    cost: Cost = Cost.CHEAP
+    timeout: float = 5.0
+    max_bytes: int = 262_144
+    after: tuple[str, ...] = ()
