@@ -11,8 +11,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, in the past tense: `ChangeProposed`, `ChangeApproved`, `ApprovalRefused`, `IntentWritten`,
-    `ChangeSettled`, `HostKeyRefused`, `PolicyChanged`, `LogRead`, …
+    """Something that happened, in the past tense: `ChangeProposed`, `ChangeApproved`, `ApprovalRefused`,
+    `IntentWritten`, `ChangeSettled`, `HostKeyRefused`, `PolicyChanged`, `LogRead`, …
 
     `actor` is an `Actor.key`; `at` is UTC RFC 3339. `data` holds JSON values only (64-bit integers as strings).
     """

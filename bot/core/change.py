@@ -60,6 +60,8 @@ class FollowUp(_Value):
 
     action: str
     params: Mapping[str, Any]
+    say: str = ""
+    then: "FollowUp | None" = None
 
 
 class Change(_Value):

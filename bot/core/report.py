@@ -44,11 +44,13 @@ class _Value(BaseModel):
 class Offer(_Value):
     """An action that a finding proposes, with evaluated parameters, before it is planned against the host.
 
-    `then` names the follow-up action offered when the change took effect but the symptom has not gone.
+    `then` is the follow-up offered when the change is in force but the symptom has not gone; its `say` tells why
+    it is needed ("needs re-listen: 0.0.0.0:80 still has Send-Q 128").
     """
 
     action: str
     params: Mapping[str, Any]
+    say: str = ""
     then: "Offer | None" = None
 
 

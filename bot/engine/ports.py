@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from bot.core.approval import Decision, Record
+from bot.core.ask import Ask, Progress
 from bot.core.audit import Entry, Event
 from bot.core.host import Host, HostFailure
-from bot.core.policy import Policy
+from bot.core.policy import Policy, Standing
+from bot.core.report import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,34 @@ class Journal(Protocol):
 
     async def replace(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
         """Set a small value, new or not."""
+        ...
+
+
+class Directory(Protocol):
+    """Who somebody is right now: never from a cache (a deactivated approver must not count)."""
+
+    async def standing(self, key: str) -> Standing:
+        """The standing of the actor named by `Actor.key`. A failed look-up is a Standing with a fault."""
+        ...
+
+
+class Desk(Protocol):
+    """What every front end (Slack, terminal, scheduler) may ask of the engine."""
+
+    async def diagnose(self, ask: Ask, tell: Callable[[Progress], None]) -> Report:
+        """Read the hosts and say what is wrong; proposals are stored as pending changes. Raises AskError."""
+        ...
+
+    async def approve(self, change: str, standing: Standing) -> Decision:
+        """Cast a vote. Raises AskError for an unknown change."""
+        ...
+
+    async def deny(self, change: str, standing: Standing, reason: str) -> Decision:
+        """Deny: final until claimed. Raises AskError for an unknown change."""
+        ...
+
+    async def revert(self, change: str, standing: Standing) -> Record:
+        """Propose the inverse of a change that is in force, as a change of its own. Raises AskError."""
         ...
 
 

@@ -1,0 +1,26 @@
+"""What does somebody want to know, and how far is the answer?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.core.policy import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request: who asks, about which hosts (TARGET as typed), with which playbooks (none: all), with which params."""
+
+    actor: Actor
+    target: str
+    playbooks: tuple[str, ...] = ()
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: hosts answered of hosts asked, and what just happened (already neutral text)."""
+
+    run: str
+    done: int
+    total: int
+    say: str
