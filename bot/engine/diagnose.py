@@ -1,0 +1,73 @@
+"""What is wrong with these hosts? One visit each, at the same time, and one dead host takes no other with it."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.core import visit
+from bot.core.diagnosis import diagnose, probes_of
+from bot.core.host import Host, HostFailure
+from bot.core.playbook import Playbook
+from bot.core.probe import Probe
+from bot.core.report import Coverage, HostReport, Status
+from bot.core.snapshot import Snapshot, Visit
+from bot.engine.ports import Clock, Shell
+
+Probes = Mapping[str, Probe[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Reads hosts. `window` is the time in seconds between a visit's first and last sample."""
+
+    shell: Shell
+    clock: Clock
+    probes: Probes
+    window: float = 3.0
+
+    async def observe(self, host: Host, playbooks: Sequence[Playbook]) -> Visit:
+        """One visit with every probe that the playbooks need; a host that cannot be read is a value."""
+        probes = [self.probes[name] for name in probes_of(playbooks, self.probes)]
+        nonce = self.clock.token()
+        program = visit.compose(probes, nonce=nonce, window=self.window)
+        deadline, max_bytes = visit.budget(probes, self.window)
+        begun = self.clock.now()
+        output = await self.shell.run(host, program, deadline=deadline, max_bytes=max_bytes)
+        if isinstance(output, HostFailure):
+            return output
+        outcomes = visit.read(output.stdout, probes, nonce=nonce, root=output.root, root_reason=output.root_reason)
+        seconds = (self.clock.now() - begun).total_seconds()
+        return Snapshot(host.name, begun, seconds, output.host_key, outcomes)
+
+
+def judge(host: Host, seen: Visit, playbooks: Sequence[Playbook], params: Mapping[str, Any], probes: Probes) -> HostReport:
+    """What a visit means; a host that could not be read is unknown in every probe, with the same reason (law 1)."""
+    if isinstance(seen, HostFailure):
+        reason = f"{host.name} could not be read: {seen.reason}"
+        names = probes_of(playbooks, probes)
+        coverage = tuple(Coverage(probe=name, state="unknown", reason=reason) for name in names)
+        return HostReport(host=host.name, status=Status.UNKNOWN, coverage=coverage, failure=seen)
+    report = diagnose(playbooks, seen, params)
+    return report.model_copy(update={"seconds": round(seen.seconds, 3)})
+
+
+async def read_all(
+    observer: Observer,
+    hosts: Sequence[Host],
+    playbooks: Sequence[Playbook],
+    *,
+    at_once: int,
+    each: Callable[[Host, Visit], Any],
+) -> None:
+    """Visit every host, `at_once` at a time; `each` (a coroutine function) is called as soon as one has answered."""
+    turn = asyncio.Semaphore(at_once)
+
+    async def one(host: Host) -> None:
+        async with turn:
+            seen = await observer.observe(host, playbooks)
+        await each(host, seen)
+
+    async with asyncio.TaskGroup() as tasks:
+        for host in hosts:
+            tasks.create_task(one(host))
