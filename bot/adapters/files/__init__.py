@@ -1,0 +1,1 @@
+"""What do the files in the configuration folders say?"""
