@@ -1,0 +1,48 @@
+"""Which options do several commands share, and what runs a command's coroutine?"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from bot.settings import Settings, load
+
+T = TypeVar("T")
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+InventoryOption = Annotated[
+    Path | None,
+    typer.Option("--inventory", metavar="DIR", help="Directory with hosts.yaml (or an Ansible inventory) and policy.yaml."),
+]
+PlaybooksOption = Annotated[Path | None, typer.Option("--playbooks", metavar="DIR", help="Directory with playbooks.")]
+StateOption = Annotated[
+    Path | None, typer.Option("--state", metavar="DIR", help="Directory with the store, the signing key and the spool.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
+ChangeArgument = Annotated[str, typer.Argument(metavar="ID", help="A change's id, or its first 6 characters or more.")]
+
+
+def settings(**overrides: Any) -> Settings:
+    """Settings with a command's own options on top."""
+    return load(overrides)
+
+
+def wait(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a command's coroutine; a single expected error inside a task group comes out as itself."""
+    try:
+        return asyncio.run(work())
+    except ExceptionGroup as group:
+        inner: BaseException = group
+        while isinstance(inner, ExceptionGroup) and len(inner.exceptions) == 1:
+            inner = inner.exceptions[0]
+        raise inner from None

@@ -1,0 +1,135 @@
+"""What may every front end ask of netdiag? One desk: diagnose, approve, deny, revert."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.core.approval import Decision, Record
+from bot.core.ask import Ask, Progress
+from bot.core.audit import Event
+from bot.core.errors import AskError, nearest
+from bot.core.host import Host, Inventory
+from bot.core.playbook import Playbook, parse_params
+from bot.core.policy import Actor, Standing
+from bot.core.report import Finding, HostReport, Proposal, Report
+from bot.core.selector import select
+from bot.core.snapshot import Snapshot, Visit
+from bot.engine.diagnose import Observer, judge, read_all
+from bot.engine.ports import Clock, Journal, JournalDown
+from bot.engine.remedy import Remedy
+
+RUN_MEMORY = "run"
+
+
+def stamp(moment: datetime) -> str:
+    """UTC, RFC 3339, whole seconds: `2026-11-21T11:02:03Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class DutyDesk:
+    """Serves `ports.Desk` over an inventory, the playbooks, the journal and the remedy."""
+
+    inventory: Inventory
+    playbooks: Mapping[str, Playbook]
+    observer: Observer
+    journal: Journal
+    remedy: Remedy
+    clock: Clock
+    concurrency: int = 64
+
+    async def diagnose(self, ask: Ask, tell: Callable[[Progress], None]) -> Report:
+        """Read the hosts, judge, and store each proposal as a pending change.
+
+        Raises AskError for an unknown target, playbook or parameter, before any host is touched.
+        """
+        hosts = select(self.inventory, ask.target)
+        playbooks = self.chosen(ask.playbooks)
+        params = parse_params(playbooks, ask.params)
+        run = f"r{self.clock.token()[:10]}"
+        begun = self.clock.now()
+        done: dict[str, HostReport] = {}
+        tell(Progress(run, 0, len(hosts), "reading " + _few([host.name for host in hosts])))
+
+        async def each(host: Host, seen: Visit) -> None:
+            report = judge(host, seen, playbooks, params, self.observer.probes)
+            if isinstance(seen, Snapshot):
+                proposals = await self._propose(host, seen, report.findings, ask.actor, run)
+                report = report.model_copy(update={"proposals": proposals})
+            done[host.name] = report
+            tell(Progress(run, len(done), len(hosts), f"{host.name}: {report.status}"))
+
+        await read_all(self.observer, hosts, playbooks, at_once=self.concurrency, each=each)
+        report = Report(
+            run=run,
+            started=stamp(begun),
+            seconds=round((self.clock.now() - begun).total_seconds(), 3),
+            asker=ask.actor.key,
+            target=ask.target,
+            playbooks=tuple(playbook.name for playbook in playbooks),
+            hosts=tuple(done[host.name] for host in hosts),
+        )
+        await self._log(ask.actor, report)
+        return report
+
+    def chosen(self, names: Sequence[str]) -> tuple[Playbook, ...]:
+        """The playbooks named, or all of them. Raises AskError with the nearest name."""
+        for name in names:
+            if name not in self.playbooks:
+                raise AskError(f'no playbook "{name}"{nearest(name, self.playbooks)}; `netdiag playbooks list` shows all')
+        return tuple(self.playbooks[name] for name in dict.fromkeys(names or self.playbooks))
+
+    async def approve(self, change: str, standing: Standing) -> Decision:
+        """Cast a vote on a change. Raises AskError for an unknown change."""
+        return await self.remedy.approve(await self._id(change), standing)
+
+    async def deny(self, change: str, standing: Standing, reason: str) -> Decision:
+        """Deny a change. Raises AskError for an unknown change."""
+        return await self.remedy.deny(await self._id(change), standing, reason)
+
+    async def revert(self, change: str, standing: Standing) -> Record:
+        """Propose the inverse of a change that is in force. Raises AskError when there is nothing to revert."""
+        return await self.remedy.revert(await self._id(change), standing)
+
+    async def _id(self, change: str) -> str:
+        record = await self.journal.get(change)
+        if record is None:
+            raise AskError(f'no change "{change}"; `netdiag changes list` shows all')
+        return record.change.id
+
+    async def _propose(
+        self, host: Host, seen: Snapshot, findings: Sequence[Finding], actor: Actor, run: str
+    ) -> tuple[Proposal, ...]:
+        """One proposal per distinct offer of the root causes; symptoms that a root cause explains wait for its cure."""
+        proposals: dict[str, Proposal] = {}
+        for finding in findings:
+            if finding.explained_by is not None:
+                continue
+            for offer in finding.offers:
+                key = f"{offer.action} {sorted(offer.params.items())}"
+                if key not in proposals:
+                    revision = self.playbooks[finding.playbook].revision
+                    proposals[key] = await self.remedy.propose(finding, offer, seen, host, actor, run, revision)
+        return tuple(proposals.values())
+
+    async def _log(self, actor: Actor, report: Report) -> None:
+        """Remember the run and log it. A store that is down never keeps a diagnosis from the one who asked."""
+        summary: dict[str, Any] = {
+            "target": report.target,
+            "playbooks": list(report.playbooks),
+            "hosts": {host.host: {"status": host.status, "findings": [f.id for f in host.findings]} for host in report.hosts},
+        }
+        event = Event("HostsRead", actor.key, report.started, None, {"run": report.run, **summary})
+        try:
+            await self.journal.append([event])
+            await self.journal.replace(RUN_MEMORY, report.run, {"asker": actor.key, "started": report.started, **summary})
+        except JournalDown:
+            # Reading goes on (only mutations stop); the proposals above have already been refused for the same reason.
+            return
+
+
+
+def _few(names: Sequence[str], limit: int = 4) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
