@@ -1,0 +1,51 @@
+"""How is the database opened so that two writers never lose each other's work?
+
+SQLite's defaults lose updates: Python's driver begins a transaction only at the first write, so two may read the same
+row and both write it. Here every writing transaction begins with BEGIN IMMEDIATE, waits for its turn, and is flushed
+to disk before it counts (WAL with synchronous=FULL: NORMAL may lose the last commits at a power cut).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY = 15_000
+"""Milliseconds a writer waits for its turn before the store counts as not writable."""
+
+READ = {"netdiag_read": True}
+"""Execution options of a transaction that only reads: it needs no writer's turn."""
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of an SQLite file."""
+    return f"sqlite+aiosqlite:///{path}"
+
+
+def connect(url: str) -> AsyncEngine:
+    """An engine for the URL, with the dialect's own rules for durability and locking."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_async_engine(parsed, pool_pre_ping=True)
+    engine = create_async_engine(parsed)
+    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    # Without this the driver begins transactions by itself, deferred: two of them may then read before either writes.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (f"busy_timeout={BUSY}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    options: Mapping[str, Any] = connection.get_execution_options()
+    connection.exec_driver_sql("BEGIN" if options.get("netdiag_read") else "BEGIN IMMEDIATE")

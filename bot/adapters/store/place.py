@@ -1,0 +1,55 @@
+"""Where is the state kept, and who may touch it?
+
+A new directory is its owner's alone (0700). A directory that an administrator made group-writable with the setgid bit
+(`install -d -m 2770 -g netdiag DIR`) is shared: the database is then the group's too, so that approvers at the
+terminal and the bot, under different users, use one store. The signing key stays its owner's in both.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.core.errors import ConfigError
+
+DATABASE = "netdiag.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A prepared state directory: `file` is the mode of what is shared in it."""
+
+    path: Path
+    file: int
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.path / DATABASE
+
+
+def prepare(state: Path) -> Place:
+    """Make the state directory (0700) unless it is there. Raises ConfigError when it cannot be used."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = state.stat().st_mode
+    except OSError as fault:
+        raise ConfigError(f"{state}: no state directory can be had there ({fault.strerror})") from fault
+    if mode & stat.S_IWOTH:
+        raise ConfigError(f"{state}: everybody may write there; chmod o-w {state}")
+    shared = mode & stat.S_ISGID and mode & stat.S_IWGRP
+    return Place(state, 0o660 if shared else 0o600)
+
+
+def make_database(place: Place) -> None:
+    """Let the database file appear with its mode: SQLite gives its journal files the same one."""
+    try:
+        handle = os.open(place.database, os.O_RDWR | os.O_CREAT | os.O_EXCL, place.file)
+    except FileExistsError:
+        return
+    except OSError as fault:
+        raise ConfigError(f"{place.database}: cannot be made ({fault.strerror})") from fault
+    try:
+        os.fchmod(handle, place.file)  # whatever the umask
+    finally:
+        os.close(handle)
