@@ -1,0 +1,236 @@
+"""Is it true, false or unknown, given these facts? The only file that knows the CEL library's manners.
+
+An expression is checked once against the facts' types and then run untyped over plain values. Errors of the library
+are values with text in them; here they become `Unknown` with a reason, so that a missing fact never reads as "no".
+`||` and `&&` absorb: what the known side decides is decided.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cel_expr_python import cel
+
+from bot.core.cel_faults import BadExpression, Fault, bare, refusal, spoken
+from bot.core.facts_schema import Schema, parse_type
+from bot.core.functions import FUNCTIONS, NoEvidence, Read, reader
+from bot.core.probe import Unknown
+from bot.core.text import neutral
+
+MAX_SOURCE = 4_096
+MAX_LOOPS = 4
+"""Comprehensions in one expression: each may multiply the work and the memory of the one inside it."""
+MAX_WEIGHT = 20_000
+"""Items plus characters/16 that one expression's value may hold: a chain of `let` must not grow without bound."""
+
+Truth = bool | Unknown
+
+_LOOP = re.compile(r"\b(all|exists|exists_one|map|filter)\b")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CALL = re.compile(r"\b([A-Za-z_][A-Za-z0-9_]*)\s*\(")
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
+_NO_VALUE = re.compile(r'No value with name "(\w+)" found')
+_READ: ContextVar[Read] = ContextVar("read")
+
+
+def _call(apply: Callable[..., Any], *, reads: bool) -> Callable[..., Any]:
+    # The library keeps the text of a ValueError alone; every other exception loses it or hides the cause.
+    def call(*args: Any) -> Any:
+        try:
+            return apply(_READ.get(), *args) if reads else apply(*args)
+        except (NoEvidence, KeyError, TypeError, ArithmeticError) as error:
+            raise ValueError(str(error)) from None
+
+    return call
+
+
+_OVERLOADS = [
+    (function, f"{function.name}_{number}", parameters, result)
+    for function in FUNCTIONS
+    for number, (parameters, result) in enumerate(function.overloads)
+]
+_DECLARED = [
+    cel.FunctionDecl(
+        function.name,
+        [
+            cel.Overload(label, return_type=result, parameters=list(parameters), is_member=function.member)
+            for owner, label, parameters, result in _OVERLOADS
+            if owner is function
+        ],
+    )
+    for function in FUNCTIONS
+]
+_IMPLEMENTED = {
+    label: _call(function.apply, reads=bool(function.reads)) for function, label, _parameters, _result in _OVERLOADS
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The variables that expressions at one place may use, with their types."""
+
+    schema: Schema
+    types: Mapping[str, cel.Type]
+
+    @staticmethod
+    def of(schema: Schema) -> "Names":
+        """Every name of the schema."""
+        return Names(schema, schema.types)
+
+    def bind(self, name: str, kind: cel.Type) -> "Names":
+        """These names and one more (an item of a list, a value computed before)."""
+        return replace(self, types={**self.types, name: kind})
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the names stand for in one evaluation: plain values, or why there is none."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    missing: Mapping[str, Unknown] = field(default_factory=dict)
+
+    def bind(self, values: Mapping[str, Any]) -> "World":
+        """The same world with more names; a value that is Unknown is a name without evidence."""
+        known = {name: value for name, value in values.items() if not isinstance(value, Unknown)}
+        unknown = {name: value for name, value in values.items() if isinstance(value, Unknown)}
+        return World({**self.values, **known}, {**self.missing, **unknown})
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A checked CEL expression. `kind` is its static type; `names` and `calls` are what it may touch."""
+
+    source: str
+    kind: cel.Type
+    names: frozenset[str]
+    calls: frozenset[str]
+    _env: cel.Env
+    _program: cel.Expression
+
+    @staticmethod
+    def compile(source: str, names: Names, *, expect: str = "") -> "Expression":
+        """Check `source` and make it ready to run. Raises BadExpression with every fault.
+
+        `expect` is the type it must have (`BOOL`, `INT`, `STRING`, `LIST`, …); `DYN` passes and is looked at when run.
+        """
+        _bound(source)
+        typed = cel.NewEnv(names.schema.pool, variables=dict(names.types), functions=_DECLARED)
+        kind = _checked(typed, source, names).return_type()
+        if expect and not _fits(kind.name(), expect):
+            raise BadExpression(Fault(f"must be {spoken(expect)}, but is {spoken(kind.name())}"))
+        code = _QUOTED.sub('""', source)
+        used = frozenset(_WORD.findall(code)) & frozenset(names.types)
+        run = cel.NewEnv(variables=dict.fromkeys(used, cel.Type.DYN), functions=_DECLARED, function_impls=_IMPLEMENTED)
+        called = frozenset(function.name for function in FUNCTIONS) & frozenset(_CALL.findall(code))
+        return Expression(source, kind, used, called, run, _checked(run, source, names))
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The probes that the functions it calls look into."""
+        return frozenset(function.reads for function in FUNCTIONS if function.reads and function.name in self.calls)
+
+    def value(self, world: World, *, weight: int = MAX_WEIGHT) -> Any:
+        """Its plain value (JSON types), or Unknown with the reason. Never raises for what a host printed."""
+        data = {name: world.values[name] for name in self.names if name in world.values}
+        token = _READ.set(reader(world.values, world.missing))
+        try:
+            result = self._program.eval(self._env.Activation(data))
+            value = result.plain_value()
+            failed = result.type() == cel.Type.ERROR
+        except (RuntimeError, MemoryError) as error:
+            return Unknown(_reason(str(error), world))
+        finally:
+            _READ.reset(token)
+        if failed:
+            return Unknown(_reason(str(value), world))
+        return _plain(value, weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """An expression that must say true or false."""
+
+    expression: Expression
+
+    @staticmethod
+    def compile(source: str, names: Names) -> "Condition":
+        """Check `source`. Raises BadExpression, also when it cannot be a truth."""
+        return Condition(Expression.compile(source, names, expect="BOOL"))
+
+    def truth(self, world: World) -> Truth:
+        """True, False, or Unknown when what it needs was not seen."""
+        value = self.expression.value(world)
+        if isinstance(value, bool | Unknown):
+            return value
+        return Unknown(neutral(f"{self.expression.source} is neither true nor false but {value!r}"))
+
+
+def element(kind: cel.Type) -> tuple[cel.Type, cel.Type] | None:
+    """The types of the key (a list's index) and the value when iterated; None when it is nothing to iterate."""
+    name = kind.name()
+    if name == "DYN":
+        return cel.Type.DYN, cel.Type.DYN
+    if name.startswith("LIST<"):
+        return cel.Type.INT, parse_type(name[5:-1])
+    if name.startswith("MAP<"):
+        key, _, value = name[4:-1].partition(", ")
+        return parse_type(key), parse_type(value)
+    return None
+
+
+def _fits(kind: str, expect: str) -> bool:
+    return kind == "DYN" or kind.partition("<")[0] == expect
+
+
+def _bound(source: str) -> None:
+    if len(source) > MAX_SOURCE:
+        raise BadExpression(Fault(f"longer than {MAX_SOURCE} characters"))
+    if not source.strip():
+        raise BadExpression(Fault("is empty"))
+    loops = len(_LOOP.findall(source))
+    if loops > MAX_LOOPS:
+        raise BadExpression(Fault(f"{loops} comprehensions (all, exists, map, filter), more than {MAX_LOOPS}"))
+
+
+def _checked(env: cel.Env, source: str, names: Names) -> cel.Expression:
+    try:
+        return env.compile(source)
+    except RuntimeError as error:
+        raise refusal(str(error), names.types, names.schema.fields) from None
+
+
+def _reason(said: str, world: World) -> str:
+    if found := _NO_VALUE.search(said):
+        name = found[1]
+        return f"{name}: {world.missing[name].reason}" if name in world.missing else f"{name} was not asked"
+    if "Iteration budget exceeded" in said:
+        return "too much work: the condition looks at more than 10,000 items"
+    return neutral(bare(said))
+
+
+def _plain(value: Any, weight: int) -> Any:
+    try:
+        left = _weigh(value, weight)
+    except ValueError as error:
+        return Unknown(str(error))
+    return value if left >= 0 else Unknown(f"its value is too large (more than {weight} items)")
+
+
+def _weigh(value: Any, left: int) -> int:
+    """What is left of a budget after this value. Raises ValueError for what is no plain, finite value."""
+    if left < 0:
+        return left
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("not a finite number (division by zero?)")
+    if isinstance(value, str):
+        return left - 1 - len(value) // 16
+    if value is None or isinstance(value, bool | int | float):
+        return left - 1
+    if not isinstance(value, list | dict):
+        raise ValueError(f"{type(value).__name__} is no plain value")  # noqa: TRY004 - one kind of fault for callers
+    for item in value if isinstance(value, list) else [*value, *value.values()]:
+        left = _weigh(item, left)
+    return left - 1
