@@ -1,0 +1,1 @@
+"""How does a Slack workspace reach netdiag? Unmodified slack-bolt over Socket Mode, and messages as values."""
