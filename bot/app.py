@@ -1,0 +1,161 @@
+"""Which concrete parts is netdiag made of? The composition root: the only file that names adapters to the engine."""
+
+import asyncio
+import os
+import pwd
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot import actions, probes
+from bot.adapters.files.inventory import load_inventory
+from bot.adapters.files.playbooks import load_playbooks
+from bot.adapters.files.policy import FilePolicy
+from bot.adapters.ssh import HostShell
+from bot.adapters.store import Store, read_public
+from bot.core import audit
+from bot.core.approval import stamp
+from bot.core.audit import Entry, Event, Head, Verification
+from bot.core.errors import ConfigError
+from bot.core.host import Inventory
+from bot.core.policy import Actor, Standing
+from bot.engine.desk import DutyDesk
+from bot.engine.diagnose import Observer
+from bot.engine.ports import Directory, Shell
+from bot.engine.remedy import Remedy
+from bot.settings import Settings
+
+
+class SystemClock:
+    """The machine's clock and the kernel's randomness."""
+
+    def now(self) -> datetime:
+        """UTC, aware."""
+        return datetime.now(UTC)
+
+    def token(self, bits: int = 128) -> str:
+        """A random lowercase token of at least `bits` bits, hex digits."""
+        return secrets.token_hex((bits + 7) // 8)
+
+
+class Accounts:
+    """Serves `ports.Directory`: operating-system accounts for the terminal, and whatever front ends add by kind."""
+
+    def __init__(self) -> None:
+        self.others: dict[str, Directory] = {}
+
+    async def standing(self, key: str) -> Standing:
+        """The standing of `kind:id`. A terminal user must still exist; an unknown kind may decide nothing."""
+        kind, _, name = key.partition(":")
+        if kind in self.others:
+            return await self.others[kind].standing(key)
+        if kind == "terminal":
+            return Standing(Actor("terminal", name, name), fault=_account_fault(name))
+        return Standing(Actor("schedule", name, name), fault=f"nobody can be asked about {kind!r} identities here")
+
+
+def _account_fault(name: str) -> str:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return f"there is no user {name} on this machine"
+    return ""
+
+
+def terminal_actor() -> Actor:
+    """The operating-system user of this process: by real user id, not by an environment variable."""
+    name = pwd.getpwuid(os.getuid()).pw_name
+    return Actor("terminal", name, name)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything wired together, for the front ends."""
+
+    settings: Settings
+    inventory: Inventory
+    desk: DutyDesk
+    remedy: Remedy
+    journal: Store
+    directory: Accounts
+    shell: Shell
+    clock: SystemClock
+
+    async def log_read(self, actor: Actor, what: str) -> None:
+        """Reading the log is an entry of the log."""
+        await self.journal.append([Event("LogRead", actor.key, stamp(self.clock.now()), None, {"what": what})])
+
+    async def export_audit(self, first: int) -> str:
+        """The chain as JSON lines, then one line per signed head."""
+        lines = [audit.to_line(entry) async for entry in self.journal.entries(first=first)]
+        lines += [head.line() for head in await self.journal.heads() if head.seq >= first]
+        return "".join(line + "\n" for line in lines)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[App]:
+    """The application over `settings`; closes connections and the store at the end. Raises ConfigError."""
+    clock = SystemClock()
+    inventory = load_inventory(settings.inventory)
+    catalog, deeds = probes.catalog(), actions.catalog()
+    playbooks = load_playbooks(settings.playbooks, catalog, deeds)
+    policy = FilePolicy(settings.inventory)
+    journal = await Store.open(settings.state, clock, url=settings.store)
+    shell = HostShell(inventory)
+    directory = Accounts()
+    observer = Observer(shell, clock, catalog, settings.window)
+    remedy = Remedy(
+        journal=journal,
+        policy=policy,
+        directory=directory,
+        shell=shell,
+        clock=clock,
+        inventory=inventory,
+        actions=deeds,
+        playbooks=playbooks,
+        observer=observer,
+    )
+    desk = DutyDesk(inventory, playbooks, observer, journal, remedy, clock, settings.concurrency)
+    try:
+        yield App(settings, inventory, desk, remedy, journal, directory, shell, clock)
+    finally:
+        await shell.close()
+        await journal.close()
+
+
+async def verification(
+    settings: Settings, *, file: Path | None, anchors: Path | None, key: Path | None, first: int
+) -> Verification:
+    """Verify the stored log, or an export. Raises ConfigError for files that cannot be read."""
+    outside = audit.anchors(_text(anchors)) if anchors else ()
+    public = read_public(key) if key else None
+    if file is not None:
+        entries, heads = _exported(_text(file), str(file))
+        return audit.verify(entries, heads, public, outside, first=first)
+    journal = await Store.open(settings.state, SystemClock(), url=settings.store)
+    try:
+        return await journal.verify(outside, first=first)
+    finally:
+        await journal.close()
+
+
+def _exported(text: str, name: str) -> tuple[list[Entry], Sequence[Head]]:
+    entries = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.startswith("{"):
+            continue
+        try:
+            entries.append(audit.from_line(line))
+        except ValueError as fault:
+            raise ConfigError(f"{name}:{number}: {fault}; make a new one with `netdiag audit export`") from None
+    return entries, audit.anchors("\n".join(line for line in text.splitlines() if not line.startswith("{")))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as fault:
+        raise ConfigError(f"{path}: cannot be read ({fault.strerror})") from None

@@ -2,20 +2,25 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from bot.cli import cli, terminal
 from bot.cli.options import Format, FormatOption, InventoryOption, StateOption, settings, wait
-from bot.core.audit import Entry, Sound, Tampered, Verdict
+from bot.core.audit import Entry, Verdict, Verification
 from bot.core.errors import AskError
 from bot.core.text import neutral
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log: append-only, hash-chained, with signed heads.")
 cli.add_typer(audit, name="audit")
+
+OUTCOME = {Verdict.OK: ("green", 0), Verdict.TAMPERED: ("bold red", 1), Verdict.CANNOT_TELL: ("yellow", 2)}
+"""Style and exit status of each verdict."""
 
 FirstOption = Annotated[int, typer.Option("--from", metavar="SEQ", min=1, help="Start at this sequence number.")]
 
@@ -112,15 +117,17 @@ def verify(
     state: StateOption = None,
 ) -> None:
     """Check every link, every signed head and, if given, the anchors. Exit: 0 sound, 1 tampered, 2 cannot tell."""
-    from bot.app import verdict_of  # noqa: PLC0415
+    from bot.app import verification  # noqa: PLC0415
 
-    found: Verdict = wait(lambda: verdict_of(settings(inventory=inventory, state=state), file, anchors, key, first))
-    state_word, status = ("sound", 0) if isinstance(found, Sound) else ("cannot tell", 2)
-    if isinstance(found, Tampered):
-        state_word, status = "tampered", 1
+    found: Verification = wait(
+        lambda: verification(settings(inventory=inventory, state=state), file=file, anchors=anchors, key=key, first=first)
+    )
+    style, status = OUTCOME[found.verdict]
     if output is Format.JSON:
-        json.dump({"verdict": state_word, "detail": str(found)}, sys.stdout, indent=2)
+        json.dump(asdict(found), sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        terminal.stdout().print(f"{state_word}: {found}", style={0: "green", 1: "bold red", 2: "yellow"}[status])
+        where = "" if found.seq is None else f" at entry {found.seq}"
+        words = found.reason or f"{found.checked} entries, signed up to {found.signed}, anchored up to {found.anchored}"
+        terminal.stdout().print(Text.assemble((f"{found.verdict}{where}: ", style), neutral(words, 600)))
     raise typer.Exit(status)

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from bot.core.approval import Decision, Record
+from bot.core.approval import Decision, Record, stamp
 from bot.core.ask import Ask, Progress
 from bot.core.audit import Event
 from bot.core.errors import AskError, nearest
@@ -20,11 +19,6 @@ from bot.engine.ports import Clock, Journal, JournalDown
 from bot.engine.remedy import Remedy
 
 RUN_MEMORY = "run"
-
-
-def stamp(moment: datetime) -> str:
-    """UTC, RFC 3339, whole seconds: `2026-11-21T11:02:03Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
