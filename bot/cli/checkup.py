@@ -1,0 +1,113 @@
+"""What does `netdiag doctor` look at? One function a subject; each answers with findings and their remedies."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from bot import actions, probes
+from bot.adapters.files.inventory import load_inventory
+from bot.adapters.files.playbooks import load_playbooks
+from bot.adapters.files.policy import FilePolicy
+from bot.adapters.store import Store
+from bot.app import SystemClock, checked
+from bot.core.audit import Verdict
+from bot.core.errors import NetdiagError
+from bot.core.host import HostFailure
+from bot.settings import Settings
+
+SKEW_ALLOWED = 5.0  # seconds: a change's deadline is told to the host in the bot's time
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: its subject, its state, what was seen, and what to do when it is not fine."""
+
+    about: str
+    state: Literal["ok", "fault", "unknown", "skipped"]
+    detail: str
+    remedy: str = ""
+
+
+Subject = Callable[[Settings, str], AsyncIterator[Finding]]
+
+
+async def checkup(settings: Settings, target: str) -> list[Finding]:
+    """Look at everything; a subject that fails as a whole is one finding and stops no other."""
+    found: list[Finding] = []
+    for name, subject in SUBJECTS.items():
+        try:
+            found += [item async for item in subject(settings, target)]
+        except NetdiagError as error:
+            found.append(Finding(name, "fault", str(error)))
+    return found
+
+
+async def _files(settings: Settings, _target: str) -> AsyncIterator[Finding]:
+    inventory = load_inventory(settings.inventory)
+    yield Finding("inventory", "ok", f"{len(inventory.hosts)} hosts in {settings.inventory}")
+    playbooks = load_playbooks(settings.playbooks, probes.catalog(), actions.catalog())
+    yield Finding("playbooks", "ok", f"{len(playbooks)} in {settings.playbooks}")
+
+
+async def _policy(settings: Settings, _target: str) -> AsyncIterator[Finding]:
+    policy = FilePolicy(settings.inventory).policy()
+    if policy.empty:
+        yield Finding("policy", "fault", policy.empty, "write policy.yaml: README, Who may approve")
+    else:
+        yield Finding("policy", "ok", f"{len(policy.people)} people, {len(policy.rules)} rules")
+
+
+async def _store(settings: Settings, _target: str) -> AsyncIterator[Finding]:
+    journal = await Store.open(settings.state, SystemClock(), url=settings.store)
+    try:
+        verdict = await journal.verify()
+        yield Finding("store", "ok", f"{settings.store or settings.state} can be written")
+        bad = verdict.verdict is Verdict.TAMPERED
+        # A log without an entry has no signature to check yet: nothing to fear and nothing to prove.
+        empty = verdict.checked == 0
+        state: Literal["ok", "fault", "unknown"] = "fault" if bad else "ok" if empty or not verdict.reason else "unknown"
+        yield Finding("audit log", state, verdict.reason or f"{verdict.checked} entries", "netdiag audit verify" if bad else "")
+    finally:
+        await journal.close()
+
+
+async def _hosts(settings: Settings, target: str) -> AsyncIterator[Finding]:
+    if target == "none":
+        yield Finding("hosts", "skipped", "not asked for")
+        return
+    for name, result in await checked(settings, target, lambda _done, _total, _host: None):
+        if isinstance(result, HostFailure):
+            yield Finding(name, "unknown", f"{result.cause}: {result.reason}", result.remedy)
+        elif not result.root:
+            yield Finding(name, "fault", f"no root: {result.root_reason}", f"allow `sudo -n` for the user on {name}")
+        elif abs(result.clock_skew) > SKEW_ALLOWED:
+            remedy = "synchronise its clock (chrony, systemd-timesyncd): it would refuse changes"
+            yield Finding(name, "fault", f"clock is off by {result.clock_skew:+.1f} s", remedy)
+        elif result.missing_tools:
+            missing = " ".join(result.missing_tools)
+            yield Finding(name, "unknown", f"missing: {missing}", "install them; checks that need them are unknown")
+        else:
+            yield Finding(name, "ok", f"read as root in {result.warm * 1000:.0f} ms, clock {result.clock_skew:+.2f} s")
+
+
+async def _slack(settings: Settings, _target: str) -> AsyncIterator[Finding]:
+    from bot.adapters.slack.preflight import preflight  # noqa: PLC0415 - Slack's libraries load only when needed
+
+    bot, app = settings.slack_bot_token, settings.slack_app_token
+    if bot is None or app is None:
+        missing = "NETDIAG_SLACK_BOT_TOKEN" if bot is None else "NETDIAG_SLACK_APP_TOKEN"
+        yield Finding("slack", "skipped", f"{missing} is not set", "docs/slack.md, if the bot shall serve Slack")
+        return
+    async for about, fault, detail, remedy in preflight(
+        bot.get_secret_value(), app.get_secret_value(), settings.slack_api_url, settings.slack_audit_channel
+    ):
+        yield Finding(f"slack {about}", "fault" if fault else "ok", detail, remedy)
+
+
+SUBJECTS: dict[str, Subject] = {
+    "files": _files,
+    "policy": _policy,
+    "store": _store,
+    "slack": _slack,
+    "hosts": _hosts,
+}

@@ -1,0 +1,139 @@
+"""`netdiag demo`: the whole story on this machine, with no Slack account and no fleet."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import SecretStr
+from rich.panel import Panel
+from rich.text import Text
+
+from bot.cli import cli, terminal
+from bot.cli.options import PlaybooksOption, StateOption, settings, wait
+from bot.core.errors import ConfigError
+
+DEFAULT_PORT = 8787
+
+
+@cli.command()
+def demo(
+    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0: any free port.")] = DEFAULT_PORT,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in this machine's browser.")] = False,
+    hosts: Annotated[int, typer.Option("--hosts", metavar="N", min=4, max=200, help="Hosts in the fleet.")] = 4,
+    playbooks: PlaybooksOption = None,
+    state: StateOption = None,
+) -> None:
+    """Start a local Slack in the browser, a fleet of real hosts with real faults, and the bot between them.
+
+    Needs root for the hosts' namespaces; without, recorded hosts answer instead, and say so. Ctrl-C ends everything.
+    """
+    base = settings(state=state, playbooks=playbooks)
+    directory = base.state if state else base.state / "demo"
+
+    async def work() -> None:
+        with _alone(directory):
+            async with _stage(directory, port, hosts) as (overrides, story):
+                chosen = base.model_copy(update=overrides)
+                (directory / "demo.json").write_text(json.dumps(story, indent=2), encoding="utf-8")
+                await _perform(chosen, story, open_page=open_page)
+
+    wait(work)
+
+
+class _alone:  # noqa: N801 - used as a function: with _alone(directory)
+    """One demo per directory, and a clean store in it: an earlier demo's changes would only confuse."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.directory = directory
+
+    def __enter__(self) -> None:
+        self.lock = (self.directory / "demo.lock").open("w")
+        try:
+            flock(self.lock, LOCK_EX | LOCK_NB)
+        except OSError:
+            self.lock.close()
+            raise ConfigError(
+                f"another demo runs in {self.directory}: stop it, or start this one with --state DIR"
+            ) from None
+        shutil.rmtree(self.directory / "store", ignore_errors=True)
+
+    def __exit__(self, *_: object) -> None:
+        (self.directory / "demo.json").unlink(missing_ok=True)
+        self.lock.close()
+
+
+@asynccontextmanager
+async def _stage(directory: Path, port: int, hosts: int) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The local Slack and the hosts; yields the settings for the bot and what to tell people and tests."""
+    from bot.app import terminal_actor  # noqa: PLC0415 - the demo's parts load only for the demo
+    from bot.demo import Fleet, availability, replay_inventory  # noqa: PLC0415
+    from bot.workspace import LocalSlack  # noqa: PLC0415
+
+    slack = await LocalSlack.start(port=port)
+    try:
+        people = {name: {"slack": slack.people[name]} for name in ("alice", "bob", "carol")}
+        people["you"] = {"terminal": terminal_actor().id}
+        reason = availability()
+        overrides = {
+            "state": directory / "store",
+            "slack_bot_token": SecretStr(slack.bot_token),
+            "slack_app_token": SecretStr(slack.app_token),
+            "slack_api_url": slack.api_url,
+            "slack_audit_channel": slack.channels["netdiag-audit"],
+        }
+        story = {"url": slack.url, "pid": os.getpid(), "state": str(directory / "store"), "replayed": reason}
+        if reason is not None:
+            inventory = replay_inventory(directory / "replay", people)
+            yield {**overrides, "inventory": inventory}, {**story, "inventory": str(inventory)}
+            return
+        async with Fleet.up(directory / "fleet", hosts=hosts, people=people) as fleet:
+            inventory = fleet.inventory_dir
+            yield {**overrides, "inventory": inventory}, {**story, "inventory": str(inventory)}
+    finally:
+        await slack.stop()
+
+
+async def _perform(chosen: Any, story: dict[str, Any], *, open_page: bool) -> None:
+    from bot.app import opened, serving  # noqa: PLC0415
+
+    stop, ready = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+    async def announce() -> None:
+        await ready.wait()
+        terminal.stdout().print(_words(story))
+        if open_page:
+            webbrowser.open(story["url"])
+
+    async with opened(chosen) as app, asyncio.TaskGroup() as tasks:
+        tasks.create_task(serving(app, stop=stop, ready=ready))
+        telling = tasks.create_task(announce())
+        await stop.wait()
+        telling.cancel()
+
+
+def _words(story: dict[str, Any]) -> Panel:
+    text = Text.assemble(
+        ("Open  ", "dim"), (story["url"], "bold cyan"), "\n\n",
+        "In #netops, as Alice, type  ", ("/netdiag node-3", "bold"), "  and open the thread.\n",
+        "Approve it as Bob: switch people at the top left. Nobody approves what they asked for.\n\n",
+        ("From another terminal:\n", "dim"),
+        f"  export NETDIAG_STATE={story['state']} NETDIAG_INVENTORY={story['inventory']}\n",
+        "  netdiag run node-3 · netdiag changes list · netdiag audit verify\n\n",
+        ("Ctrl-C ends everything.", "dim"),
+    )  # fmt: skip
+    if story["replayed"]:
+        text.append(f"\n\nNo real hosts here: {story['replayed']}. Recorded hosts answer; they cannot be changed.", "yellow")
+    return Panel(text, title="netdiag demo is ready", expand=False)
