@@ -1,0 +1,6 @@
+"""A fleet of real Linux hosts with real faults, made of namespaces on this machine; for the demo and for tests."""
+
+from bot.demo.fleet import Fleet
+from bot.demo.machine import FleetError, availability
+
+__all__ = ["Fleet", "FleetError", "availability"]

@@ -1,0 +1,247 @@
+"""How does the demo, or a test, get a fleet of real Linux hosts on this machine, look into it, and break it?
+
+    async with Fleet.up(directory, hosts=4) as fleet:
+        done = await fleet.exec("node-3", ["ss", "-ltn"])
+
+Hosts are namespaces with sshd, users, services and faults of their own (`plan.ROLES`). What is the machine's on every
+one of them: the kernel with its log, boot id and clock, and the counters that are global in it (TCP `alloc`, `orphan`
+and `mem` of /proc/net/sockstat).
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.demo import papers
+from bot.demo.hosts import HERE, LOGIN, SUDO_RIGHT
+from bot.demo.machine import CLEAN, FleetError, availability
+from bot.demo.plan import Node, plan
+
+ANSWER = 90.0  # seconds that the guardian may take for one order
+FAULT = 300.0  # seconds after which a cut or frozen host heals by itself
+MOVED = ".netdiag-demo"  # what a tool that was broken is called meanwhile
+BROKEN: Mapping[str, str] = {
+    "slow": "exec sleep 3600",
+    "flood": "while :; do echo 'LISTEN 129 128 0.0.0.0:80 0.0.0.0:* this line goes on and on'; done",
+    "garbage": "exec head -c 65536 /dev/urandom",
+    "failing": "echo 'Segmentation fault' >&2; exit 139",
+}
+
+
+@dataclass(slots=True)
+class Fleet:
+    """A running fleet. `hosts` in order; `weak` says what is weaker on this machine than on real hosts."""
+
+    inventory_dir: Path
+    hosts: Mapping[str, Node]
+    instance: int
+    weak: tuple[str, ...]
+    _pids: dict[str, int]
+    _guardian: asyncio.subprocess.Process
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    # --- life ---
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def up(
+        cls,
+        directory: Path | str,
+        hosts: int = 4,
+        people: papers.People | None = None,
+        *,
+        self_approval: str = "never",
+        overlay: bool = True,
+    ) -> "AsyncIterator[Fleet]":
+        """A fleet for the time of a `with` block; see `start`."""
+        fleet = await cls.start(directory, hosts, people, self_approval=self_approval, overlay=overlay)
+        try:
+            yield fleet
+        finally:
+            await fleet.down()
+
+    @classmethod
+    async def start(
+        cls,
+        directory: Path | str,
+        hosts: int = 4,
+        people: papers.People | None = None,
+        *,
+        self_approval: str = "never",
+        overlay: bool = True,
+    ) -> "Fleet":
+        """Start a fleet, and write its inventory into `directory`.
+
+        `people` are the humans of its policy: name -> {"slack": id, "terminal": user}; without any there is no
+        policy. What killed runs left is cleared first. The fleet ends with this process, however that ends.
+        Raises FleetError: this machine cannot (`availability` says why), or a fleet is up in `directory` already.
+        """
+        reason = await asyncio.to_thread(availability)
+        if reason is not None:
+            raise FleetError(reason)
+        place = await asyncio.to_thread(Path(directory).resolve)
+        argv = [sys.executable, "-m", "bot.demo.guardian", str(os.getpid()), str(place), str(hosts)]
+        guardian = await asyncio.create_subprocess_exec(
+            *("unshare", "--mount", "--propagation", "private", *argv, "overlay" if overlay else "bind"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**CLEAN, "PYTHONPATH": str(HERE.parent.parent)},
+            limit=1 << 20,
+            start_new_session=True,
+        )
+        try:
+            facts = await _order(guardian, {"do": "up", "owner": os.getpid(), "directory": str(place)})
+            fleet = plan(facts["instance"], hosts)
+            await asyncio.to_thread(papers.write, place, fleet, facts["keys"], people or {}, self_approval)
+        except BaseException:
+            await _end(guardian)
+            raise
+        nodes = {node.name: node for node in fleet.nodes}
+        return cls(place, nodes, fleet.instance, tuple(facts["weak"]), dict(facts["pids"]), guardian)
+
+    async def down(self) -> None:
+        """Take the fleet down; nothing of it is left on the machine but the inventory. Safe to call twice."""
+        await _end(self._guardian)
+
+    # --- looking ---
+
+    async def exec(
+        self, host: str, argv: Sequence[str], *, stdin: str = "", within: float = 30.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as root on a host: from outside, not over SSH, so it is the truth that tests compare with.
+
+        Raises TimeoutError after `within` seconds, KeyError for an unknown host.
+        """
+        return await self._enter(["nsenter", "-t", str(self._pids[host]), *_ALL, "--", *argv], stdin, within)
+
+    async def exec_in_container(
+        self, host: str, name: str, argv: Sequence[str], *, stdin: str = "", within: float = 30.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command inside the container of the service `name` of a host, e.g. ("node-3", "shop")."""
+        inner = f'exec nsenter -t "$(cat /run/{shlex.quote(name)}.pid)" -n -u -i -m -p -C -- "$@"'
+        return await self.exec(host, ["sh", "-c", inner, "enter", *argv], stdin=stdin, within=within)
+
+    async def _enter(self, argv: Sequence[str], stdin: str, within: float) -> subprocess.CompletedProcess[str]:
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec(
+            *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=CLEAN, start_new_session=True
+        )
+        try:
+            async with asyncio.timeout(within):
+                out, err = await child.communicate(stdin.encode())
+        finally:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                await child.wait()
+        assert child.returncode is not None
+        texts = (out.decode(errors="replace"), err.decode(errors="replace"))
+        return subprocess.CompletedProcess(list(argv), child.returncode, *texts)
+
+    # --- breaking ---
+
+    async def cut(self, host: str, seconds: float = FAULT) -> None:
+        """Drop every packet from and to a host, silently; it heals by itself after so many seconds."""
+        await self._ask("cut", host=host, seconds=seconds)
+
+    async def heal(self, host: str) -> None:
+        """End a cut."""
+        await self._ask("heal", host=host)
+
+    async def freeze(self, host: str, seconds: float = FAULT) -> None:
+        """Stop every process of a host as if its machine were paused; it goes on by itself after so many seconds."""
+        await self._ask("freeze", host=host, seconds=seconds)
+
+    async def thaw(self, host: str) -> None:
+        """End a freeze."""
+        await self._ask("thaw", host=host)
+
+    async def reboot(self, host: str) -> None:
+        """End everything on a host and start it from its disk: new namespaces, counters, PID 1, empty /run and /tmp.
+
+        Its boot id and uptime stay: they are the machine's. Answers when its sshd greets again.
+        """
+        facts = await self._ask("reboot", host=host, owner=os.getpid(), directory=str(self.inventory_dir))
+        self._pids[host] = int(facts["pid"])
+
+    async def sudo(self, host: str, allowed: bool) -> None:
+        """Give the login its sudo right, or take it."""
+        path = f"/etc/sudoers.d/{LOGIN}"
+        script = f"cat >{path} && chmod 440 {path}" if allowed else f"rm -f {path}"
+        await self._shell(host, script, stdin=SUDO_RIGHT)
+
+    async def hide_tool(self, host: str, tool: str) -> None:
+        """Remove a tool from a host."""
+        await self._shell(host, f'{_FIND}; mv "$path" "$path{MOVED}"', tool)
+
+    async def slow_tool(self, host: str, tool: str) -> None:
+        """Make a tool hang for an hour."""
+        await self.break_tool(host, tool, "slow")
+
+    async def flood_tool(self, host: str, tool: str) -> None:
+        """Make a tool print without end."""
+        await self.break_tool(host, tool, "flood")
+
+    async def break_tool(self, host: str, tool: str, way: str) -> None:
+        """Replace a tool by one that is `slow`, a `flood`, prints `garbage`, or is `failing`."""
+        script = f'{_FIND}; mv "$path" "$path{MOVED}" && cat >"$path" && chmod 755 "$path"'
+        await self._shell(host, script, tool, stdin=f"#!/bin/sh\n{BROKEN[way]}\n")
+
+    async def restore_tool(self, host: str, tool: str) -> None:
+        """Give a host its tool back."""
+        await self._shell(host, f'{_RESTORE}; mv -f "$path{MOVED}" "$path"', tool)
+
+    async def _shell(self, host: str, script: str, *words: str, stdin: str = "") -> None:
+        done = await self.exec(host, ["sh", "-c", script, "demo", *words], stdin=stdin)
+        if done.returncode:
+            raise FleetError(f"{host}: {done.stderr.strip() or script}")
+
+    async def _ask(self, order: str, **words: Any) -> dict[str, Any]:
+        if words["host"] not in self.hosts:
+            raise KeyError(words["host"])
+        async with self._lock:
+            return await _order(self._guardian, {"do": order, **words})
+
+
+_ALL = ("-n", "-u", "-i", "-m", "-p", "-C")
+_FIND = 'path=$(command -v -- "$1") && [ -n "$path" ] || { echo "no tool $1" >&2; exit 1; }'
+_RESTORE = f'for path in /usr/sbin/"$1" /usr/bin/"$1" /sbin/"$1" /bin/"$1"; do [ ! -e "$path{MOVED}" ] || break; done'
+
+
+async def _order(guardian: asyncio.subprocess.Process, order: dict[str, Any]) -> dict[str, Any]:
+    """Give the guardian an order. Raises FleetError with its words when it could not follow it."""
+    assert guardian.stdin is not None
+    assert guardian.stdout is not None
+    with contextlib.suppress(ConnectionError):  # it is gone, and its last words are still to be read
+        guardian.stdin.write(json.dumps(order).encode() + b"\n")
+        await guardian.stdin.drain()
+    async with asyncio.timeout(ANSWER):
+        line = await guardian.stdout.readline()
+    if not line:
+        raise FleetError("the fleet's guardian is gone, and the fleet with it")
+    answer: dict[str, Any] = json.loads(line)
+    if "error" in answer:
+        raise FleetError(answer["error"])
+    return answer
+
+
+async def _end(guardian: asyncio.subprocess.Process) -> None:
+    """Close the guardian's pipe, which ends the fleet, and wait for it."""
+    assert guardian.stdin is not None
+    guardian.stdin.close()
+    try:
+        async with asyncio.timeout(ANSWER):
+            await guardian.wait()
+    except TimeoutError:
+        guardian.kill()
+        await guardian.wait()
+        raise FleetError("the fleet did not go down in time and was killed; the next one clears what it left") from None

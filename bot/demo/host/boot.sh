@@ -1,0 +1,76 @@
+#!/bin/sh
+# How does a fresh set of namespaces become a host of its own? Runs as its PID 1 until the root is private.
+# Arguments: NAME, DISK (a directory with upper/, work/, root/), PYTHON, its PREFIX, CGROUPS (yes|no), MODE (overlay|bind).
+# Says on standard output: "pid N" (as the machine counts), "weak TEXT" for each thing that could not be had.
+set -eu
+name=$1 disk=$2 python=$3 prefix=$4 cgroups=$5 mode=$6
+
+read -r pid _ </proc/self/stat # this /proc is still the machine's
+echo "pid $pid"
+echo "$name" >/proc/sys/kernel/hostname
+cd "$disk"
+
+whole() { mount -t overlay overlay -o "lowerdir=/,upperdir=$disk/upper,workdir=$disk/work" root; }
+
+# Without overlay: the machine's directories read-only, a private copy of /etc, and everything that a host writes empty.
+pieces() {
+    mount --bind upper root
+    cp -an /etc/. root/etc/ 2>/dev/null || :
+    for path in /*; do
+        entry=${path#/}
+        case $entry in proc | sys | dev | run | lost+found) continue ;; esac
+        [ -e "root/$entry" ] || [ -L "root/$entry" ] && continue
+        if [ -L "$path" ]; then
+            cp -P "$path" "root/$entry"
+        elif [ -d "$path" ]; then
+            mkdir "root/$entry"
+            mount --bind "$path" "root/$entry"
+            mount -o remount,bind,ro "root/$entry"
+        fi
+    done
+    echo "weak the root is made of read-only bind mounts, because an overlay of / cannot be had here"
+}
+
+if [ "$mode" = bind ] || ! whole 2>/dev/null; then pieces; fi
+cd root
+mkdir -p proc sys dev run
+
+if [ ! -x ".$python" ]; then # the interpreter lives in a directory that the private root hides
+    mkdir -p ".$prefix"
+    mount --bind "$prefix" ".$prefix"
+    mount -o remount,bind,ro ".$prefix"
+fi
+
+mount -t proc -o nosuid,nodev,noexec proc proc
+mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys
+if [ "$cgroups" = yes ]; then
+    mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 sys/fs/cgroup || echo "weak no cgroup tree inside $name"
+fi
+# What is not a namespace's own must not be set from here: everything but net.* is the machine's.
+mount --bind proc/sys proc/sys
+mount --bind proc/sys/net proc/sys/net
+mount -o remount,bind,ro proc/sys
+mount -t tmpfs -o nosuid,nodev,mode=755,size=16m tmpfs run
+mount -t tmpfs -o nosuid,nodev,mode=1777,size=16m tmpfs tmp
+mount -t tmpfs -o nosuid,mode=755,size=1m tmpfs dev
+
+device() { mknod -m 666 "dev/$1" c "$2" "$3" 2>/dev/null || { : >"dev/$1" && mount --bind "/dev/$1" "dev/$1"; }; }
+device null 1 3
+device zero 1 5
+device full 1 7
+device random 1 8
+device urandom 1 9
+device tty 5 0
+mkdir dev/pts dev/shm
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts dev/pts
+mount -t tmpfs -o nosuid,nodev,mode=1777,size=8m tmpfs dev/shm
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+ln -s fd/0 dev/stdin
+ln -s fd/1 dev/stdout
+ln -s fd/2 dev/stderr
+
+pivot_root . mnt
+cd /
+umount -l /mnt
+exec setpriv --bounding-set=-sys_module,-sys_rawio,-sys_boot,-sys_time,-mknod /bin/sh /etc/netdiag-demo/init.sh
