@@ -79,6 +79,7 @@ def ground(now: datetime = START, policy: Policy = POLICY, halted: str = "", hos
 
 
 def proposed(made: Change | None = None, *, asker: str = f"slack:{DAVE}", at: Ground | None = None) -> Record:
-    decision = propose(made or change(), at or ground(), asker=asker)
+    made = made or change()
+    decision = propose(made, at or ground(host=HOST.model_copy(update={"name": made.host})), asker=asker)
     assert isinstance(decision, Moved), decision
     return decision.record

@@ -11,7 +11,7 @@ from bot.core import approval
 from bot.core.approval import Declined, Moved, Record, State
 from bot.core.audit import Event, Verdict, verify
 from bot.engine.ports import Journal, JournalDown
-from tests.fakes.approval import ALICE, BOB, change, ground, proposed, slack
+from tests.fakes.approval import ALICE, BOB, HOST, change, ground, proposed, slack
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.journal import MemoryJournal
 
@@ -34,13 +34,17 @@ async def store(journal: Journal, *records: Record) -> None:
         await journal.create(record, [EVENT])
 
 
+def on(record: Record) -> approval.Ground:
+    return ground(host=HOST.model_copy(update={"name": record.change.host}))
+
+
 def approve(record: Record) -> approval.Decision:
-    return approval.approve(record, slack(ALICE), ground())
+    return approval.approve(record, slack(ALICE), on(record))
 
 
 def claim(record: Record) -> approval.Decision:
     standings = {f"slack:{who}": slack(who) for who in (ALICE, BOB)}
-    return approval.claim(record, standings, ground(), owner="one")
+    return approval.claim(record, standings, on(record), owner="one")
 
 
 def approved(ident: str, host: str = "node-3") -> Record:
