@@ -57,6 +57,13 @@ class Document:
         return Place(self.file, mark.line + line if mark.style == "|" else mark.line)
 
 
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A value with a tag, where tags may stand: nobody reads it, and whoever needs it must refuse it."""
+
+    tag: str
+
+
 def load(
     text: str | bytes,
     file: str,
@@ -64,13 +71,15 @@ def load(
     max_bytes: int = MAX_BYTES,
     max_depth: int = MAX_DEPTH,
     max_events: int = MAX_EVENTS,
+    opaque_tags: bool = False,
 ) -> Document:
     """Read one YAML document. Raises ConfigError (`file:line: what; remedy`) for everything that is not plain data.
 
     Refused: more than `max_bytes`, `max_depth` levels or `max_events` parts, anchors, aliases, tags, merge keys,
     directives, a second document, a key given twice, a key that is not a scalar, numbers beyond 64 bits.
+    With `opaque_tags` a tagged scalar becomes `Opaque` instead (files of other programs hold `!vault`).
     """
-    builder = _Builder(file, max_depth, max_events)
+    builder = _Builder(file, max_depth, max_events, opaque_tags)
     try:
         data = _checked(text, file, max_bytes)
         for event in yaml.parse(data, Loader=yaml.CSafeLoader):
@@ -111,6 +120,7 @@ class _Builder:
     file: str
     max_depth: int
     max_events: int
+    opaque_tags: bool = False
     value: Any = None
     keys: dict[Path, Mark] = field(default_factory=dict)
     values: dict[Path, Mark] = field(default_factory=dict)
@@ -136,7 +146,7 @@ class _Builder:
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if anchor is not None:
             self.refuse(event, f"anchors (&{anchor}) are not read; write the value out where it is needed")
-        if tag is not None:
+        if tag is not None and not (self.opaque_tags and isinstance(event, yaml.ScalarEvent)):
             self.refuse(event, f"tags ({tag}) are not read; write plain data")
         if isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
@@ -192,6 +202,8 @@ class _Builder:
         return path
 
     def _plain(self, event: yaml.ScalarEvent) -> Any:
+        if event.tag is not None:
+            return Opaque(event.tag)
         if event.style:
             return event.value
         value = core_scalar(event.value)
