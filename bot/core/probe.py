@@ -28,6 +28,10 @@ class ParseError(Exception):
     """The host printed something the parser does not understand; the message quotes a little of it."""
 
 
+class NoEvidence(ParseError):
+    """The host could not tell, or not all of it; the message is the reason, told as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one probe printed in one sample of a visit.
@@ -64,7 +68,8 @@ class Sampling(StrEnum):
     """How often a visit asks, and what the samples become.
 
     ONCE: one reading, one facts. COUNTER: the first and the last reading become one facts with rates (law 2).
-    MOMENTARY: three readings, three facts, so that a condition can ask for confirmation (2 of 3).
+    MOMENTARY: three readings, three facts, so that a condition can ask for confirmation (2 of 3); each parse sees the
+    readings up to its own, which is the last.
     """
 
     ONCE = "once"
@@ -84,8 +89,9 @@ class Probe(Generic[F]):
     """One question. `script` is constant POSIX sh that reads and never changes the host (law 4).
 
     The fragment may use the collector's prelude (see `core.visit`): the variable `$NETNS`, lines of
-    `inode pid` with one representative process per network namespace.
-    `parse` gets one reading (ONCE, MOMENTARY) or two (COUNTER) and the facts named in `after`; it raises ParseError.
+    `inode pid processes` with one representative process per network namespace.
+    `parse` gets one reading (ONCE), two (COUNTER) or those so far (MOMENTARY), and the facts named in `after`; it
+    raises ParseError.
     """
 
     name: str

@@ -1,0 +1,219 @@
+"""Does every listening TCP socket accept what connects to it?
+
+The first sample enters every namespace that has TCP sockets. The later ones enter again where somebody waited in an
+accept queue or where the namespace's listen counters moved; elsewhere the first reading stands.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Sampling, Scope, Seen
+from bot.core.text import neutral
+from bot.probes._text import insist, joined, namespace_files, need, number
+from bot.probes.netns import Namespace, NetnsFacts
+from bot.probes.socket_fds import ProcessSockets, SocketFdsFacts
+
+
+class Listener(Facts):
+    """One listening TCP socket; sockets that share a port (SO_REUSEPORT) are one each."""
+
+    netns: str
+    """Id of its namespace."""
+    netns_label: str
+    """What people call that namespace: "host", a container, a pod."""
+    local: str
+    """Address and port: "0.0.0.0:80", "[::]:80"."""
+    address: str
+    """The address alone, without brackets; "*" is every address of both families."""
+    port: int
+    """TCP port."""
+    recv_q: int
+    """Connections that wait to be accepted. More than `send_q` means that the queue is full and drops."""
+    send_q: int
+    """The queue's limit: the smaller of the application's backlog and somaxconn when it called listen()."""
+    inode: int
+    """The socket's inode: the same socket as long as it stays the same."""
+    drops: int | None
+    """Packets that this very socket dropped so far (sk_drops of `ss -m`); None where `ss` does not tell."""
+    pid: int
+    """A process that holds it; 0: none was found."""
+    process: str
+    """That process's name; empty: none was found."""
+    container: str
+    """Its container; empty: none."""
+    pod: str
+    """Its pod; empty: none."""
+    unit: str
+    """Its service unit; empty: none."""
+
+
+class ListenFacts(Facts):
+    """Every listening TCP socket of the host and its containers."""
+
+    listeners: list[Listener]
+    """Ordered by namespace, port and address."""
+
+
+SCRIPT = (
+    need("ss", "grep", "awk")
+    + namespace_files("sockstat", "sockstat6", "netstat")
+    + r"""
+nl='
+'
+plan=$(grep -sHE '^(TCP6?: inuse [1-9]|TcpExt: )' $files /dev/null | awk '
+  BEGIN {
+    n = split(ENVIRON["NETNS"], word); for (i = 1; i + 2 <= n; i += 3) id[word[i + 1]] = word[i]
+    n = split(ENVIRON["CARRY"], line, "\n")
+    for (i = 1; i <= n; i++) {
+      split(line[i], word)
+      if (word[1] == "drops") before[word[2]] = word[3]
+      if (word[1] == "waiting") again[word[2]] = 1
+    }
+  }
+  { split($1, part, "/"); pid = part[3] }
+  $1 !~ /TcpExt:$/ { used[pid] = 1; next }
+  !(pid in over) {
+    over[pid] = drop[pid] = 0
+    for (i = 2; i <= NF; i++) { if ($i == "ListenOverflows") over[pid] = i; if ($i == "ListenDrops") drop[pid] = i }
+    next
+  }
+  { counted[pid] = $over[pid] "/" $drop[pid] }
+  END {
+    for (pid in used) if (pid in id) {
+      print "drops", id[pid], counted[pid] "/"
+      if (ENVIRON["SAMPLE"] == 1 || id[pid] in again || before[id[pid]] != counted[pid] "/") print "enter", id[pid], pid
+    }
+  }')
+look() {
+  enter="nsenter -t $2 -n"; [ "$1" != "$NETNS_SELF" ] || enter=
+  rows=$($enter ss -HOltnem 2>/dev/null) || rows=$($enter ss -ltnem) || { [ ! -d "/proc/$2" ] || exit 1; return 0; }
+  printf 'in %s\n%s\n' "$1" "$rows"
+}
+all=$(
+  set -- $plan
+  while [ $# -ge 3 ]; do [ "$1" != enter ] || look "$2" "$3"; shift 3; done
+) || exit
+printf '%s\n' "$all"
+[ "$SAMPLE" = 1 ] || exit 0
+{ printf '%s\n' "$plan"; printf '%s\n' "$all"; } | awk '
+  $1 == "drops" { print; next }
+  $1 == "in" { id = $2; next }
+  $2 ~ /^[0-9]+$/ && $2 > 0 && !(id in told) { told[id] = 1; print "waiting", id }
+  match($0, / ino:[0-9]+/) { print "listens", id, substr($0, RSTART + 5, RLENGTH - 5) }' >&4
+:
+"""
+)
+
+_STATES = frozenset({"LISTEN", "UNCONN"})
+_INODE = re.compile(r"(?:^|\s)ino:(\d{1,12})(?=\s|$)")
+_DROPS = re.compile(r"skmem:\([^()]{0,200},d(\d{1,20})\)")
+
+
+def parse(readings: Sequence[Reading], seen: Seen) -> ListenFacts:
+    """The listeners as of the last reading: each namespace as it was last entered. Raises ParseError."""
+    insist(seen, "netns")
+    rows: dict[str, list[str]] = {}
+    for reading in readings:
+        rows.update(_by_namespace(reading.text.splitlines()))
+    spaces = joined(seen, "netns")
+    namespaces = spaces.namespaces if isinstance(spaces, NetnsFacts) else {}
+    owners = joined(seen, "socket_fds")
+    listeners = [
+        _owned(listener(row, inode), namespaces.get(inode), owners if isinstance(owners, SocketFdsFacts) else None)
+        for inode, found in rows.items()
+        for row in whole_rows(found)
+    ]
+    return ListenFacts(listeners=sorted(listeners, key=lambda q: (q.netns_label != "host", q.netns, q.port, q.local)))
+
+
+def _by_namespace(lines: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    here: list[str] | None = None
+    for line in lines:
+        if entered := re.fullmatch(r"in (\d{1,20})", line):
+            here = found.setdefault(entered[1], [])
+        elif line.strip():
+            if here is None:
+                raise ParseError(f"expected a namespace, got {line[:60]!r}")
+            here.append(line)
+    return found
+
+
+def whole_rows(lines: Sequence[str]) -> list[str]:
+    """`ss` rows without the header; a row that an old `ss` went on with on the next line is one row again."""
+    rows: list[str] = []
+    for line in lines:
+        if line.startswith(("State", "Netid", "Recv-Q")):
+            continue
+        if line[:1] in (" ", "\t") and rows:
+            rows[-1] += line
+        else:
+            rows.append(line)
+    return rows
+
+
+def listener(row: str, netns: str = "") -> Listener:
+    """One row of `ss -ltnem`, without its owner. Raises ParseError."""
+    words = row.split(maxsplit=5)
+    if len(words) < 5 or words[0] not in _STATES:  # noqa: PLR2004 - state, two queues, two addresses
+        raise ParseError(f"expected a listening socket, got {row[:80]!r}")
+    address, colon, port = words[3].rpartition(":")
+    if not colon or not port.isdecimal():
+        raise ParseError(f"expected address:port, got {words[3][:60]!r}")
+    rest = words[5] if len(words) > 5 else ""  # noqa: PLR2004 - what follows the addresses
+    inode = _INODE.search(rest)
+    drops = _DROPS.findall(rest)
+    return Listener(
+        netns=netns,
+        netns_label=f"net:[{netns}]",
+        local=neutral(words[3], 80),
+        address=neutral(address.strip("[]"), 60),
+        port=number(port),
+        recv_q=number(words[1]),
+        send_q=number(words[2]),
+        inode=int(inode[1]) if inode else 0,
+        drops=int(drops[-1]) if drops else None,
+        pid=0,
+        process="",
+        container="",
+        pod="",
+        unit="",
+    )
+
+
+def _owned(found: Listener, space: Namespace | None, sockets: SocketFdsFacts | None) -> Listener:
+    """The listener with its namespace's label and its owner's names."""
+    names: dict[str, object] = {}
+    if space is not None:
+        names = {"netns_label": space.label}
+        if not space.host:
+            names |= {"container": space.container, "pod": space.pod, "unit": space.unit}
+    owner = _owner(found.inode, sockets)
+    if owner is not None:
+        names |= {"pid": owner.pid, "process": owner.process}
+        names |= {key: value for key in ("container", "pod", "unit") if (value := getattr(owner, key))}
+    return found.model_copy(update=names)
+
+
+def _owner(inode: int, sockets: SocketFdsFacts | None) -> ProcessSockets | None:
+    if sockets is None or not inode:
+        return None
+    pid = sockets.listeners.get(str(inode))
+    by_pid: Mapping[int, ProcessSockets] = {process.pid: process for process in sockets.processes}
+    return by_pid.get(pid) if pid is not None else None
+
+
+PROBE = Probe(
+    name="listen_queues",
+    question="Does every listening TCP socket accept what connects to it?",
+    script=SCRIPT,
+    parse=parse,
+    facts=ListenFacts,
+    scope=Scope.NETNS,
+    sampling=Sampling.MOMENTARY,
+    root=True,
+    cost=Cost.MODERATE,
+    timeout=10.0,
+    max_bytes=1_048_576,
+    after=("units", "netns", "socket_fds"),
+)

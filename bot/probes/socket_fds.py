@@ -1,0 +1,313 @@
+"""Which processes hold sockets, and in which state?
+
+A socket that was reset, or that never was connected, is in no table of the kernel: only a descriptor shows it.
+Looking at a descriptor costs the host microseconds, and hosts have many: the sizes of the descriptor tables are read
+first. Large tables are walked, for they may leak; small ones are walked, for they may own a listener; those between
+are walked only while a listener has no owner yet.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Seen
+from bot.core.text import neutral
+from bot.probes._cgroup import Membership, membership
+from bot.probes._text import by_process, insist, joined, namespace_files, need, number, start_time, stat_fields
+from bot.probes.netns import Namespace, NetnsFacts
+from bot.probes.units import UnitsFacts
+
+SMALL = 32
+"""Descriptor tables up to this size are walked to find the owners of listeners."""
+LARGE = 100
+"""Descriptor tables above this size are walked to find leaks."""
+SHOWN = 128
+"""About how many processes are told one by one: the largest, and every owner of a listener."""
+
+
+class ProcessSockets(Facts):
+    """One process and the sockets that it holds open."""
+
+    pid: int
+    """Process id, in the pid namespace of the visit."""
+    process: str
+    """Its name (comm)."""
+    start_time: int
+    """Field 22 of /proc/PID/stat: clock ticks since boot; pid and start time name a process for good."""
+    netns: str
+    """Id of the process's own network namespace; its sockets may be of another."""
+    netns_label: str
+    """What people call that namespace."""
+    container: str
+    """Its container; empty: none."""
+    pod: str
+    """Its pod; empty: none."""
+    unit: str
+    """Its service unit; empty: none."""
+    sockets: int
+    """Socket descriptors that it holds."""
+    by_state: dict[str, int]
+    """TCP by state (established, close_wait, listen, …), others by family (udp, unix, netlink, packet, raw, icmp)."""
+    detached: int
+    """Descriptors whose socket is in no table of the kernel: reset, or never connected."""
+    fd_limit: int
+    """Soft limit of open files; 0: not known, or unlimited."""
+
+
+class SocketFdsFacts(Facts):
+    """Sockets by the processes that hold them."""
+
+    processes: list[ProcessSockets]
+    """Those that hold sockets, the largest first: about a hundred, and every owner of a listener."""
+    total: int
+    """Socket descriptors in all tables that were walked."""
+    unwalked: int
+    """Processes with more than `SMALL` and at most `LARGE` descriptors that nobody had a reason to walk."""
+    listeners: dict[str, int]
+    """Inode of each listening socket that has an owner, and the lowest pid that holds it."""
+
+
+SCRIPT = (
+    need("awk", "grep", "find", "ls")
+    + namespace_files("sockstat", "sockstat6")
+    + f"small={SMALL} large={LARGE} shown={SHOWN}\n"
+    + r"""
+nl='
+'
+sizes=$(stat -c '%s %n' /proc/[0-9]*/fd 2>/dev/null | awk -v small=$small -v large=$large '
+  { path[NR] = $2; size[NR] = $1; if ($1) told = 1 }
+  END {
+    for (i = 1; i <= NR; i++) {
+      if (!told || size[i] > large || size[i] && size[i] <= small) now = now " " path[i]
+      else if (size[i]) { later = later " " path[i]; n++ }
+    }
+    print now; print later; print n + 0
+  }')
+now=${sizes%%"$nl"*}; sizes=${sizes#*"$nl"}; later=${sizes%%"$nl"*}; unwalked=${sizes#*"$nl"}
+[ -n "$now$later" ] || now=$(echo /proc/[0-9]*/fd)
+
+# namespaces that hold more TCP sockets than the listeners already known
+tcp=$(grep -sHE '^TCP6?: inuse [1-9]' $files /dev/null | awk '
+  BEGIN {
+    n = split(ENVIRON["NETNS"], word); for (i = 1; i + 2 <= n; i += 3) id[word[i + 1]] = word[i]
+    n = split(ENVIRON["CARRY"], line, "\n")
+    for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "listens") known[word[2]]++ }
+  }
+  { split($1, part, "/"); used[part[3]] += $3 }
+  END { for (pid in used) if (pid in id && used[pid] > known[id[pid]] + 0) print id[pid], pid }')
+connections() {
+  set -- $tcp
+  while [ $# -ge 2 ]; do
+    enter="nsenter -t $2 -n"; [ "$1" != "$NETNS_SELF" ] || enter=
+    if command -v ss >/dev/null; then $enter ss -tane
+    else grep -sH '' "/proc/$2/net/tcp" "/proc/$2/net/tcp6"
+    fi
+    shift 2
+  done
+}
+tables() {
+  files=
+  set -- $NETNS
+  while [ $# -ge 3 ]; do
+    for name in unix netlink packet raw raw6 udp udp6 udplite udplite6 icmp icmp6; do
+      files="$files /proc/$2/net/$name"
+    done
+    shift 3
+  done
+  grep -sH '' $files /dev/null
+}
+# "inode state" of every socket in a table; TCP last, for the path of a unix socket may pretend to be anything
+states=$({ tables; connections; } 2>/dev/null | awk '
+  BEGIN {
+    split("established syn_sent syn_recv fin_wait_1 fin_wait_2 time_wait close close_wait last_ack listen closing", hex)
+    for (i = 1; i <= 11; i++) state[substr("0123456789AB", i + 1, 1)] = hex[i]
+    name["ESTAB"] = "established"
+    n = split("netlink raw raw6 udp udp6 udplite udplite6 icmp icmp6 tcp tcp6", kinds)
+    for (i = 1; i <= n; i++) column[kinds[i]] = 10
+    column["unix"] = 7; column["packet"] = 9
+    n = split(ENVIRON["CARRY"], line, "\n")
+    for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "listens") print word[3], "listen" }
+  }
+  /^\/proc\/[0-9]+\/net\/[a-z0-9]+:/ {
+    at = index($0, ":"); kind = substr($0, 1, at - 1); sub(/.*\//, "", kind); $0 = substr($0, at + 1)
+    inode = $column[kind]
+    if (inode !~ /^[0-9]+$/ || inode == 0) next
+    if (kind ~ /^tcp/) kind = state[substr($4, 2, 1)]; else sub(/(lite)?6?$/, "", kind)
+    print inode, kind
+    next
+  }
+  match($0, / ino:[0-9]+/) {
+    inode = substr($0, RSTART + 5, RLENGTH - 5)
+    if (!($1 in name)) { s = tolower($1); gsub(/-/, "_", s); name[$1] = s }
+    if (inode > 0) print inode, name[$1]
+  }')
+descriptors() {
+  case $(find --version 2>/dev/null) in
+    *GNU*) find "$@" -printf '%p %l\n' ;;
+    *) ls -ln "$@" ;;
+  esac 2>/dev/null
+}
+walk() { # directories; prints totals, processes and owners
+  { printf '%s\n-\n' "$states"; descriptors "$@"; } | awk -v shown=$shown '
+    !begun { if ($0 == "-") begun = 1; else state[$1] = $2; next }
+    /^\/proc\/[0-9]+\/fd:$/ { split($0, part, "/"); at = part[3]; next }
+    $NF !~ /^socket:\[[0-9]+\]$/ { next }
+    /^\/proc\// { split($1, part, "/"); pid = part[3] }
+    !/^\/proc\// { pid = at }
+    {
+      inode = substr($NF, 9, length($NF) - 9); total++; sockets[pid]++
+      s = inode in state ? state[inode] : "detached"
+      if (!((pid, s) in count)) kinds[pid] = kinds[pid] " " s
+      count[pid, s]++
+      if (s == "listen" && (!(inode in owner) || pid + 0 < owner[inode] + 0)) owner[inode] = pid
+    }
+    END {
+      print "total", total + 0
+      for (inode in owner) { print "owner", inode, owner[inode]; wanted[owner[inode]] = 1 }
+      for (least = 1; ; least *= 2) {
+        n = 0; for (pid in sockets) if (sockets[pid] >= least) n++
+        if (n <= shown) break
+      }
+      for (pid in sockets) if (sockets[pid] >= least || pid in wanted) {
+        row = "holds " pid; n = split(kinds[pid], kind)
+        for (i = 1; i <= n; i++) row = row " " kind[i] "=" count[pid, kind[i]]
+        print row
+      }
+    }'
+}
+found=$(walk $now)
+lost=$(printf '%s\n-\n%s\n' "$states" "$found" | awk '
+  $0 == "-" { found = 1; next }
+  !found { if ($2 == "listen") seek[$1] = 1; next }
+  $1 == "owner" { delete seek[$2] }
+  END { for (inode in seek) n++; print n + 0 }')
+if [ "$lost" -gt 0 ] && [ -n "$later" ]; then found=$found$nl$(walk $later); unwalked=0; fi
+printf 'unwalked %s\n%s\n\n' "$unwalked" "$found"
+files= links=
+set -- $found
+while [ $# -gt 0 ]; do
+  [ "$1" != holds ] || { files="$files /proc/$2/stat /proc/$2/limits /proc/$2/cgroup"; links="$links /proc/$2/ns/net"; }
+  shift
+done
+[ -n "$files" ] || exit 0
+grep -sHE '^([0-9]+ \(|Max open files|0:|[0-9]+:[^:]*(name=systemd|memory|pids|cpu))' $files
+echo
+ls -ln $links 2>/dev/null | awk '{ print $(NF - 2), $NF }'
+:
+"""
+)
+
+_STATE = re.compile(r"([a-z][a-z0-9_]{0,30})=(\d{1,12})")
+_LINK = re.compile(r"/proc/(\d{1,10})/ns/net net:\[(\d{1,20})\]")
+
+
+def parse(readings: Sequence[Reading], seen: Seen) -> SocketFdsFacts:
+    """Join the holders with their processes' own files. Raises ParseError."""
+    insist(seen, "netns")
+    head, gap, rest = readings[-1].text.partition("\n\n")
+    if not gap or not head.startswith("unwalked "):
+        raise ParseError(f"expected unwalked and the holders, got {head[:60]!r}")
+    total, unwalked, owners, held = _holders(head.splitlines())
+    details, _, links = rest.partition("\n\n")
+    of_pid = {int(link[1]): link[2] for line in links.splitlines() if (link := _LINK.fullmatch(line))}
+    stats, limits, groups = _details(details.strip("\n").splitlines())
+    spaces, units = joined(seen, "netns"), joined(seen, "units")
+    namespaces = spaces.namespaces if isinstance(spaces, NetnsFacts) else {}
+    services = units.of_pid if isinstance(units, UnitsFacts) else {}
+    processes = []
+    for pid, states in held.items():
+        if pid not in stats:
+            continue  # it ended while we looked
+        command, fields = stats[pid]
+        detached = states.pop("detached", 0)
+        netns = of_pid.get(pid, "")
+        member = membership(groups.get(pid, ()))
+        processes.append(
+            ProcessSockets(
+                pid=pid,
+                process=neutral(command, 64),
+                start_time=start_time(fields),
+                netns=netns,
+                sockets=sum(states.values()) + detached,
+                by_state=states,
+                detached=detached,
+                fd_limit=limits.get(pid, 0),
+                **_names(netns, member, services.get(str(pid), ""), namespaces),
+            )
+        )
+    processes.sort(key=lambda p: (-p.sockets, p.pid))
+    return SocketFdsFacts(processes=processes, total=total, unwalked=unwalked, listeners=owners)
+
+
+def _holders(lines: Sequence[str]) -> tuple[int, int, dict[str, int], dict[int, dict[str, int]]]:
+    total = unwalked = 0
+    told = False
+    owners: dict[str, int] = {}
+    held: dict[int, dict[str, int]] = {}
+    for line in lines:
+        match line.split():
+            case ["unwalked", n]:
+                unwalked = number(n)
+            case ["total", n]:
+                total, told = total + number(n), True
+            case ["owner", inode, pid]:
+                owners[str(number(inode))] = number(pid)
+            case ["holds", pid, *pairs]:
+                found = [_STATE.fullmatch(pair) for pair in pairs]
+                if not all(found):
+                    raise ParseError(f"expected state=count, got {line[:60]!r}")
+                held[number(pid)] = {pair[1]: int(pair[2]) for pair in found if pair}
+            case _:
+                raise ParseError(f"expected total, owner or holds, got {line[:60]!r}")
+    if not told:
+        raise ParseError("no total of sockets")
+    return total, unwalked, owners, held
+
+
+def _details(
+    lines: Sequence[str],
+) -> tuple[dict[int, tuple[str, list[str]]], dict[int, int], dict[int, list[str]]]:
+    stats: dict[int, tuple[str, list[str]]] = {}
+    limits: dict[int, int] = {}
+    groups: dict[int, list[str]] = {}
+    for pid, file, text in by_process(lines):
+        if file == "stat":
+            _, command, fields = stat_fields(text)
+            stats[pid] = command, fields
+        elif file == "limits":
+            limits[pid] = open_files(text)
+        else:
+            groups.setdefault(pid, []).append(text)
+    return stats, limits, groups
+
+
+def open_files(line: str) -> int:
+    """The soft limit in `Max open files  1024  4096  files`; 0: unlimited. Raises ParseError."""
+    words = line.removeprefix("Max open files").split()
+    if len(words) < 2 or not line.startswith("Max open files"):  # noqa: PLR2004 - soft and hard
+        raise ParseError(f"expected Max open files, got {line[:60]!r}")
+    return 0 if words[0] == "unlimited" else number(words[0])
+
+
+def _names(netns: str, member: Membership, unit: str, namespaces: Mapping[str, Namespace]) -> dict[str, str]:
+    space = namespaces.get(netns)
+    inside = space is not None and not space.host
+    return {
+        "netns_label": space.label if space is not None else f"net:[{netns}]",
+        "container": (space.container if space is not None and inside else "") or member.container[:12],
+        "pod": (space.pod if space is not None and inside else "") or member.pod,
+        "unit": "" if member.container else neutral(unit or member.unit, 128),
+    }
+
+
+PROBE = Probe(
+    name="socket_fds",
+    question="Which processes hold sockets, and in which state?",
+    script=SCRIPT,
+    parse=parse,
+    facts=SocketFdsFacts,
+    root=True,
+    cost=Cost.HEAVY,
+    timeout=20.0,
+    max_bytes=1_048_576,
+    after=("units", "netns"),
+)

@@ -1,0 +1,120 @@
+"""What did TCP count in each network namespace while we watched?
+
+The counters of /proc/net/netstat and /proc/net/snmp, by the kernel's own names, read at both ends of the window.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Sampling, Scope, Seen
+from bot.probes._text import SHOW_NETNS, by_process, insist, names, namespace_files, need, number, split_netns
+
+_GAUGES = frozenset({"RtoAlgorithm", "RtoMin", "RtoMax", "MaxConn", "CurrEstab"})
+_WORD = 1 << 32
+_NEAR = 1 << 28
+
+
+class Counters(Facts):
+    """The counters of one namespace, named as the kernel names them (ListenOverflows, PassiveOpens, …)."""
+
+    value: dict[str, int]
+    """Since the namespace was made; CurrEstab and the Rto limits are momentary. From the groups Tcp, TcpExt, IpExt."""
+    delta: dict[str, int]
+    """Growth within the window. A counter that went backwards was reset: it is left out."""
+    rate: dict[str, float]
+    """`delta` per second of the host's own clock."""
+
+
+class TcpExtFacts(Facts):
+    """TCP's counters, per namespace."""
+
+    seconds: float
+    """The window: host seconds between the two readings."""
+    namespaces: dict[str, Counters]
+    """By namespace id. A namespace that was not there at both ends of the window is left out."""
+
+
+# Headers are printed once for all namespaces: they are the longest part and always the same.
+SCRIPT = (
+    need("grep", "awk")
+    + SHOW_NETNS
+    + namespace_files("netstat", "snmp")
+    + r"""
+grep -sHE '^(Tcp|TcpExt|IpExt): ' $files /dev/null | awk '
+  { key = $1; sub(/^[^:]*:/, "", key) }
+  !($1 in opened) {
+    opened[$1] = 1; line = $0; sub(/^[^:]*:/, "", line)
+    if (line != header[key]) { header[key] = line; print line }
+    next
+  }
+  { delete opened[$1]; print }'
+"""
+)
+
+
+def parse(readings: Sequence[Reading], seen: Seen) -> TcpExtFacts:
+    """Hold the last reading against the first. Raises ParseError for a row that does not fit its header."""
+    insist(seen, "netns")
+    first, last = readings[0], readings[-1]
+    seconds = last.uptime - first.uptime
+    if seconds <= 0:
+        raise ParseError(f"{seconds:.2f} seconds between two readings")
+    before, after = _counters(first.text), _counters(last.text)
+    return TcpExtFacts(
+        seconds=round(seconds, 2),
+        namespaces={inode: compare(before[inode], after[inode], seconds) for inode in after if inode in before},
+    )
+
+
+def compare(before: Mapping[str, int], after: Mapping[str, int], seconds: float) -> Counters:
+    """What grew, and how fast. A 32-bit counter that passed its end has grown; any other that fell was reset."""
+    delta: dict[str, int] = {}
+    for name, value in after.items():
+        if name in _GAUGES or name not in before:
+            continue
+        grown = value - before[name]
+        if grown < 0 and _WORD - _NEAR <= before[name] < _WORD and value < _NEAR:
+            grown += _WORD
+        if grown >= 0:
+            delta[name] = grown
+    return Counters(value=dict(after), delta=delta, rate={name: round(n / seconds, 3) for name, n in delta.items()})
+
+
+def _counters(text: str) -> dict[str, dict[str, int]]:
+    pids, body = split_netns(text)
+    headers: dict[str, list[str]] = {}
+    found: dict[str, dict[str, int]] = {}
+    for line in body.splitlines():
+        if not line.startswith("/proc/"):
+            words = line.split()
+            if not words or not words[0].endswith(":"):
+                raise ParseError(f"expected a header, got {line[:60]!r}")
+            headers[words[0]] = words[1:]
+            continue
+        for pid, _, row in by_process([line]):
+            group, *values = row.split() or [""]
+            if group not in headers or len(headers[group]) != len(values):
+                raise ParseError(f"{group} {len(values)} values for {len(headers.get(group, ()))} columns")
+            if pid not in pids:
+                raise ParseError(f"process {pid} was not asked")
+            counters = found.setdefault(pids[pid], {})
+            counters.update(zip(headers[group], map(number, values), strict=True))
+    if not found:
+        raise ParseError("no counters")
+    for counters in found.values():
+        names(counters, "ListenOverflows", "ListenDrops", "PassiveOpens", "CurrEstab")
+    return found
+
+
+PROBE = Probe(
+    name="tcp_ext",
+    question="What did TCP count in each network namespace while we watched?",
+    script=SCRIPT,
+    parse=parse,
+    facts=TcpExtFacts,
+    scope=Scope.NETNS,
+    sampling=Sampling.COUNTER,
+    root=True,
+    cost=Cost.MODERATE,
+    max_bytes=2_097_152,
+    after=("netns",),
+)
