@@ -183,7 +183,7 @@ def _check_jumps(draft: Draft, values: dict[str, dict[str, Any]]) -> None:
             )
         elif values[jump].get("transport", Transport.SSH) is not Transport.SSH:
             draft.fault(place, f'jump host "{jump}" is not reached over SSH; jump through a host that is')
-        elif circle := _circle(values, name):
+        elif (circle := _circle(values, name)) and name == next(host for host in values if host in circle):
             draft.fault(place, f"jumps go in a circle: {' -> '.join(circle)}; one of these must be reached directly")
 
 
