@@ -29,64 +29,62 @@ from bot.core.text import neutral
 MAX_NETNS = 512
 """Network namespaces that a visit reads; a host with more has no complete evidence."""
 
-_STDERR_LINES = 6
 _SECTION_OVERHEAD = 4_096  # marks and the head of standard error
 _LATE = 1.5  # seconds that `timeout -k 1` may need beyond its limit
 
-_HEAD = f"""\
-PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+_HEAD = r"""PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 export PATH LC_ALL
 unset ENV BASH_ENV CDPATH GREP_OPTIONS POSIXLY_CORRECT
 exec 3>&1 </dev/null 2>/dev/null
 nl='
 '
-blank='\t '$nl
+blank=$(printf ' \t')$nl
 IFS=$blank
-now() {{ read -r up rest </proc/uptime; up_frac=${{up#*.}}; cs=$(( ${{up%.*}} * 100 + 1$up_frac - 100 )); }}
-wait_until() {{
+now() { read -r up rest </proc/uptime; up_frac=${up#*.}; cs=$(( ${up%.*} * 100 + 1$up_frac - 100 )); }
+wait_until() {
   now; due=$(( began + $1 )); [ $due -ge $(( last + $2 )) ] || due=$(( last + $2 )); left=$(( due - cs ))
   if [ $left -gt 0 ]; then
-    frac=$(( left % 100 + 100 )); sleep $(( left / 100 )).${{frac#1}} || sleep $(( left / 100 + 1 ))
+    frac=$(( left % 100 + 100 )); sleep $(( left / 100 )).${frac#1} || sleep $(( left / 100 + 1 ))
   fi
   now; last=$cs
-}}
-complain() {{
+}
+complain() {
   n=0
-  while [ $n -lt {_STDERR_LINES} ] && IFS= read -r line; do printf 'e %.400s\\n' "$line"; line=; n=$(( n + 1 )); done
-  [ -z "$line" ] || printf 'e %.400s\\n' "$line"
-  [ $n -lt {_STDERR_LINES} ] || exec cat >/dev/null
-}}
-watched() {{ # seconds script: where there is no timeout(1), or busybox's, which keeps the pipes open for another second
+  while [ $n -lt 6 ] && IFS= read -r line; do printf 'e %.400s\n' "$line"; line=; n=$(( n + 1 )); done
+  [ -z "$line" ] || printf 'e %.400s\n' "$line"
+  [ $n -lt 6 ] || exec cat >/dev/null
+}
+watched() { # seconds script: where there is no timeout(1), or busybox's, which keeps the pipes open for another second
   own=; ! command -v setsid >/dev/null || own=setsid
   $own sh -c "$2" 3>&- & child=$!
   (
     exec >/dev/null 2>&1 3>&- 4>&- 5>&-
     trap 'kill "$nap"; exit' TERM
     sleep "$1" & nap=$!; wait "$nap"
-    kill -TERM "${{own:+-}}$child"; sleep 1; kill -KILL "${{own:+-}}$child"
+    kill -TERM "${own:+-}$child"; sleep 1; kill -KILL "${own:+-}$child"
   ) & dog=$!
   wait "$child"; ended=$?
   { kill -TERM "$dog"; [ -z "$own" ] || kill -KILL "-$child"; } 2>/dev/null
   return "$ended"
-}}
-section() {{ # name sample seconds bytes script
-  now; printf '\\n%s+ %s %s %s\\n' "$mark" "$1" "$2" "$up"
+}
+section() { # name sample seconds bytes script
+  now; printf '\n%s+ %s %s %s\n' "$mark" "$1" "$2" "$up"
   export SAMPLE="$2" CARRY
-  said=$( {{ {{ {{
+  said=$( { { {
     if [ -n "$cap" ]; then $cap "$3" sh -c "$5" 3>&-; else watched "$3" "$5"; fi
-    printf 's %s\\n' "$?" >&4; }} 2>&5 5>&- | head -c "$4" >&3; }} 5>&1 | complain; }} 4>&1 )
+    printf 's %s\n' "$?" >&4; } 2>&5 5>&- | head -c "$4" >&3; } 5>&1 | complain; } 4>&1 )
   status=; errors=; set -f; IFS=$nl
   for line in $said; do
     case $line in
-      s\\ *) status=${{line#s }} ;;
-      e\\ *) errors=$errors$nl${{line#e }} ;;
-      *) [ ${{#CARRY}} -gt 32000 ] || CARRY=$CARRY$line$nl ;;
+      s\ *) status=${line#s } ;;
+      e\ *) errors=$errors$nl${line#e } ;;
+      *) [ ${#CARRY} -gt 32000 ] || CARRY=$CARRY$line$nl ;;
     esac
   done
   set +f; IFS=$blank
-  now; printf '\\n%s- %s %s %s %s%s\\n%s=\\n' "$mark" "$1" "$2" "$up" "${{status:-lost}}" "$errors" "$mark"
-}}
-as_root() {{ [ "$uid" != 0 ] || section "$@"; }}
+  now; printf '\n%s- %s %s %s %s%s\n%s=\n' "$mark" "$1" "$2" "$up" "${status:-lost}" "$errors" "$mark"
+}
+as_root() { [ "$uid" != 0 ] || section "$@"; }
 CARRY=
 read -r self rest </proc/self/stat
 while read -r key uid euid rest; do [ "$key" != Uid: ] || break; done </proc/self/status
@@ -97,22 +95,21 @@ case $(timeout --help) in *--kill-after*) cap='timeout -k 1' ;; esac
 """
 
 # One ls for all links; a link that cannot be read prints no arrow. `printf` is a builtin and knows no argument limit.
-_NETNS = f"""\
-found=$(printf '%s\\n' /proc/[0-9]*/ns/net | xargs ls -ln | awk -v self="$self" '
-  $NF ~ /^net:\\[[0-9]+\\]$/ {{
+_NETNS = r"""found=$(printf '%s\n' /proc/[0-9]*/ns/net | xargs ls -ln | awk -v self="$self" -v most="$most_netns" '
+  $NF ~ /^net:\[[0-9]+\]$/ {
     split($(NF - 2), part, "/"); pid = part[3] + 0; id = substr($NF, 6, length($NF) - 6)
-    if (!(id in least)) {{ total++; least[id] = pid }} else if (pid < least[id]) least[id] = pid
+    if (!(id in least)) { total++; least[id] = pid } else if (pid < least[id]) least[id] = pid
     count[id]++; if (pid == self) own = id
     next
-  }}
-  $NF ~ /^\\/proc\\/[0-9]+\\/ns\\/net$/ {{ split($NF, part, "/"); if (unread++ < 50) pids = pids part[3] " " }}
-  END {{
+  }
+  $NF ~ /^\/proc\/[0-9]+\/ns\/net$/ { split($NF, part, "/"); if (unread++ < 50) pids = pids part[3] " " }
+  END {
     print total + 0; print own + 0; print pids
-    for (id in least) if (shown++ < {MAX_NETNS}) print id, least[id], count[id]
-  }}')
-NETNS_TOTAL=${{found%%"$nl"*}}; found=${{found#*"$nl"}}
-NETNS_SELF=${{found%%"$nl"*}}; found=${{found#*"$nl"}}
-NETNS_UNREAD=${{found%%"$nl"*}}; NETNS=${{found#*"$nl"}}
+    for (id in least) if (shown++ < most) print id, least[id], count[id]
+  }')
+NETNS_TOTAL=${found%%"$nl"*}; found=${found#*"$nl"}
+NETNS_SELF=${found%%"$nl"*}; found=${found#*"$nl"}
+NETNS_UNREAD=${found%%"$nl"*}; NETNS=${found#*"$nl"}
 export NETNS NETNS_TOTAL NETNS_SELF NETNS_UNREAD
 """
 
@@ -143,7 +140,7 @@ def compose(probes: Sequence[Probe[Any]], *, nonce: str, window: float = 3.0) ->
         raise ValueError("a nonce is 20 to 128 characters of [a-z0-9]")
     program = ["(", _HEAD, f"mark=@{nonce}\n"]
     if any("$NETNS" in probe.script for probe in probes):
-        program.append(_NETNS)
+        program.append(f"most_netns={MAX_NETNS}\n{_NETNS}")
     program += [f"ask_{probe.name}={quote(probe.script)}\n" for probe in probes]
     program.append("now; began=$cs; last=$cs\n")
     step = round(window * 100 / (SAMPLES - 1))
