@@ -31,6 +31,7 @@ Truth = bool | Unknown
 _LOOP = re.compile(r"\b(all|exists|exists_one|map|filter)\b")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CALL = re.compile(r"\b([A-Za-z_][A-Za-z0-9_]*)\s*\(")
+_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
 _NO_VALUE = re.compile(r'No value with name "(\w+)" found')
 _READ: ContextVar[Read] = ContextVar("read")
@@ -87,16 +88,17 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the names stand for in one evaluation: plain values, or why there is none."""
+    """What the names stand for in one evaluation on one host: plain values, or why there is none."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     missing: Mapping[str, Unknown] = field(default_factory=dict)
+    host: str = ""
 
     def bind(self, values: Mapping[str, Any]) -> "World":
         """The same world with more names; a value that is Unknown is a name without evidence."""
         known = {name: value for name, value in values.items() if not isinstance(value, Unknown)}
         unknown = {name: value for name, value in values.items() if isinstance(value, Unknown)}
-        return World({**self.values, **known}, {**self.missing, **unknown})
+        return replace(self, values={**self.values, **known}, missing={**self.missing, **unknown})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class Expression:
     kind: cel.Type
     names: frozenset[str]
     calls: frozenset[str]
+    path: tuple[str, ...]
+    """Its names when it is no more than a name and fields (`listen_queues.listeners`), else empty."""
     _env: cel.Env
     _program: cel.Expression
 
@@ -125,7 +129,8 @@ class Expression:
         used = frozenset(_WORD.findall(code)) & frozenset(names.types)
         run = cel.NewEnv(variables=dict.fromkeys(used, cel.Type.DYN), functions=_DECLARED, function_impls=_IMPLEMENTED)
         called = frozenset(function.name for function in FUNCTIONS) & frozenset(_CALL.findall(code))
-        return Expression(source, kind, used, called, run, _checked(run, source, names))
+        path = tuple(source.strip().split(".")) if _PATH.fullmatch(source.strip()) else ()
+        return Expression(source, kind, used, called, path, run, _checked(run, source, names))
 
     @property
     def reads(self) -> frozenset[str]:
@@ -147,6 +152,18 @@ class Expression:
         if failed:
             return Unknown(_reason(str(value), world))
         return _plain(value, weight)
+
+    def looked_up(self, world: World) -> Any:
+        """The value of a plain path without copying it through the library: lists of facts may be long."""
+        name, *fields = self.path
+        if name not in world.values:
+            return world.missing.get(name, Unknown(f"{name} was not asked"))
+        value = world.values[name]
+        for place in fields:
+            if not isinstance(value, dict) or place not in value:
+                return Unknown(f"{self.source}: no {place} in what was read")
+            value = value[place]
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +222,7 @@ def _checked(env: cel.Env, source: str, names: Names) -> cel.Expression:
 def _reason(said: str, world: World) -> str:
     if found := _NO_VALUE.search(said):
         name = found[1]
-        return f"{name}: {world.missing[name].reason}" if name in world.missing else f"{name} was not asked"
+        return world.missing[name].reason if name in world.missing else f"{name} was not asked"
     if "Iteration budget exceeded" in said:
         return "too much work: the condition looks at more than 10,000 items"
     return neutral(bare(said))

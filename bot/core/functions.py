@@ -144,7 +144,6 @@ def reader(values: Mapping[str, Any], missing: Mapping[str, Unknown]) -> Read:
     def read(probe: str) -> Any:
         if probe in values:
             return values[probe]
-        reason = missing[probe].reason if probe in missing else "was not asked"
-        raise NoEvidence(f"{probe}: {reason}")
+        raise NoEvidence(missing[probe].reason if probe in missing else f"{probe} was not asked")
 
     return read

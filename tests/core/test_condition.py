@@ -69,7 +69,7 @@ WORLD = World(
             }
         },
     },
-    {"tree": Unknown("ss is not installed")},
+    {"tree": Unknown("tree: ss is not installed")},
 )
 
 VALUES = {

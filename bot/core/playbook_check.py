@@ -1,0 +1,272 @@
+"""Is this playbook sound, before any host is asked? Every fault at once, each at its path in the file."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from bot.core.action import Action
+from bot.core.cel_faults import spoken
+from bot.core.checker import Checker, Path, Wrong
+from bot.core.condition import Condition, Expression, Names, element
+from bot.core.errors import AskError, nearest
+from bot.core.facts_schema import Schema
+from bot.core.offer_check import check_offer
+from bot.core.params import convert, model_of
+from bot.core.playbook import Check, Confirm, OfferRule, Playbook
+from bot.core.playbook_spec import CONFIRM, WORD, FindingSpec, PlaybookSpec, SeverityTable
+from bot.core.probe import SAMPLES, Probe, Sampling
+from bot.core.report import Severity
+
+MAX_LETS = 12
+"""Values a finding may name before its condition."""
+
+# What CEL keeps for itself, and the name that the parameters have.
+_RESERVED = frozenset(
+    {
+        "params",
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+        "int",
+        "uint",
+        "double",
+        "bool",
+        "string",
+        "bytes",
+        "list",
+        "map",
+        "type",
+        "size",
+        "has",
+        "dyn",
+        "duration",
+        "timestamp",
+        "matches",
+    }
+)
+
+
+def check(
+    spec: PlaybookSpec, revision: str, probes: Mapping[str, Probe[Any]], actions: Mapping[str, Action[Any]]
+) -> tuple[Playbook | None, Sequence[Wrong]]:
+    """The playbook ready to use, and everything wrong with it (then it is None)."""
+    checker = Checker(probes, actions, spec.probes)
+    _names_exist(checker, spec)
+    _params(checker, spec)
+    asked = {name: probes[name].facts for name in spec.probes if name in probes}
+    names = Names.of(Schema.of({**asked, "params": model_of(spec.params)}))
+    checks = [_check(checker, spec, number, names) for number in range(len(spec.findings))]
+    if checker.wrong:
+        return None, checker.wrong
+    offered = frozenset(rule.action for each in checks if each for offer in each.offers for rule in _chain(offer))
+    planned = [probe for action in sorted(offered) for probe in actions[action].reads]
+    playbook = Playbook(
+        name=spec.name,
+        title=spec.title,
+        about=spec.about,
+        params=MappingProxyType(spec.params),
+        probes=closure([*spec.probes, *planned], probes),
+        checks=tuple(each for each in checks if each),
+        actions=offered,
+        revision=revision,
+    )
+    return playbook, ()
+
+
+def closure(names: Iterable[str], probes: Mapping[str, Probe[Any]]) -> tuple[str, ...]:
+    """These probes and those whose facts they are joined with (`after`), the joined ones first."""
+    found: dict[str, None] = {}
+
+    def add(name: str, above: tuple[str, ...]) -> None:
+        if name in above or name not in probes:
+            return
+        for before in probes[name].after:
+            add(before, (*above, name))
+        found[name] = None
+
+    for name in names:
+        add(name, ())
+    return tuple(found)
+
+
+def _chain(offer: OfferRule | None) -> Iterable[OfferRule]:
+    while offer is not None:
+        yield offer
+        offer = offer.then
+
+
+def _names_exist(checker: Checker, spec: PlaybookSpec) -> None:
+    for number, probe in enumerate(spec.probes):
+        if probe not in checker.probes:
+            checker.tell(("probes", number), f'no probe "{probe}"{nearest(probe, checker.probes)}')
+        elif probe in spec.probes[:number]:
+            checker.tell(("probes", number), f'"{probe}" is named twice')
+    ids = [finding.id for finding in spec.findings]
+    for number, name in enumerate(ids):
+        if name in ids[:number]:
+            checker.tell(("findings", number, "id"), f'a second finding "{name}"')
+
+
+def _params(checker: Checker, spec: PlaybookSpec) -> None:
+    for name, param in spec.params.items():
+        if not re.fullmatch(WORD, name) or name in _RESERVED:
+            checker.tell(("params", name), f'"{name}" cannot be a parameter: use lower-case letters, digits and _')
+        if param.choices and param.type != "string":
+            checker.tell(("params", name, "choices"), f"choices are for strings, not for {param.type}")
+        if (param.min is not None or param.max is not None) and param.type in ("string", "boolean"):
+            checker.tell(("params", name), f"min and max are for numbers, not for {param.type}")
+        elif param.default is not None:
+            try:
+                convert(name, param, param.default)
+            except AskError as error:
+                checker.tell(("params", name, "default"), str(error))
+
+
+def _check(checker: Checker, spec: PlaybookSpec, number: int, names: Names) -> Check | None:
+    finding, at = spec.findings[number], ("findings", number)
+    each = None if finding.each is None else checker.expression((*at, "each"), finding.each, names)
+    item, names = _item(checker, at, finding, each, names)
+    lets: dict[str, Expression] = {}
+    if len(finding.let) > MAX_LETS:
+        checker.tell((*at, "let"), f"{len(finding.let)} names, more than {MAX_LETS}")
+    for name, source in finding.let.items():
+        _fresh(checker, (*at, "let", name), name, names)
+        value = checker.expression((*at, "let", name), source, names)
+        names = names.bind(name, value.kind if value else Expression.compile("dyn(1)", names).kind)
+        if value:
+            lets[name] = value
+    where = checker.condition((*at, "where"), finding.where, names)
+    when = checker.condition((*at, "when"), finding.when, names)
+    early = _needed(lets, [found.expression for found in (when, where) if found])
+    deciding = [each, *(lets[name] for name in early), when and when.expression, where and where.expression]
+    momentary = _momentary(checker, at, finding, [expression for expression in deciding if expression])
+    rungs, otherwise = _severity(checker, at, finding, names)
+    scope = _values(checker, (*at, "scope"), finding.scope, names)
+    evidence = _values(checker, (*at, "evidence"), finding.evidence, names)
+    say = checker.template((*at, "say"), finding.say, names)
+    because = checker.template((*at, "because"), finding.because, names)
+    offers = [check_offer(checker, (*at, "offer", place), offer, names) for place, offer in enumerate(finding.offer)]
+    confirm = re.fullmatch(CONFIRM, finding.confirm) if finding.confirm else None
+    if when is None:
+        return None
+    return Check(
+        playbook=spec.name,
+        id=finding.id,
+        title=finding.title or spec.title,
+        each=each,
+        names=item,
+        lets=MappingProxyType({name: lets[name] for name in lets if name in early}),
+        late=MappingProxyType({name: lets[name] for name in lets if name not in early}),
+        where=where,
+        when=when,
+        confirm=Confirm(int(confirm[1]), int(confirm[2])) if confirm else None,
+        rungs=rungs,
+        otherwise=otherwise,
+        scope=scope,
+        evidence=evidence,
+        say=say,
+        because=because,
+        explains=finding.explains,
+        offers=tuple(offers),
+        momentary=momentary,
+    )
+
+
+def _needed(lets: Mapping[str, Expression], by: Iterable[Expression]) -> frozenset[str]:
+    """The names among `lets` that these expressions use, directly or through each other."""
+    found: set[str] = set()
+    todo = [name for expression in by for name in expression.names if name in lets]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo.extend(other for other in lets[name].names if other in lets)
+    return frozenset(found)
+
+
+def _fresh(checker: Checker, path: Path, name: str, names: Names) -> None:
+    if not re.fullmatch(WORD, name) or name in _RESERVED:
+        checker.tell(path, f'"{name}" cannot be a name: use lower-case letters, digits and _')
+    elif name in names.types:
+        checker.tell(path, f'"{name}" is taken already')
+
+
+def _item(
+    checker: Checker, at: Path, finding: FindingSpec, each: Expression | None, names: Names
+) -> tuple[tuple[str, ...], Names]:
+    given = finding.as_
+    item = () if given is None else (given,) if isinstance(given, str) else given
+    path = (*at, "as" if item else "each")
+    if (finding.each is None) != (not item):
+        checker.tell(path, "each and as go together" if item else 'each needs "as": the name of its items')
+    for name in item:
+        _fresh(checker, path, name, names)
+    kinds = element(each.kind) if each else None
+    if each and kinds is None:
+        checker.tell((*at, "each"), f"is {spoken(each.kind.name())}: nothing to look through")
+    is_map = each is not None and each.kind.name().startswith("MAP<")
+    is_list = each is not None and each.kind.name().startswith("LIST<")
+    if is_map and len(item) == 1:
+        checker.tell(path, "each is a map: name both, as: [key, value]")
+    if is_list and len(item) == 2:  # noqa: PLR2004 - a key and a value
+        checker.tell(path, "each is a list: name its item, as: item")
+    dynamic = Expression.compile("dyn(1)", names).kind
+    for name, kind in zip(item, (kinds or (dynamic, dynamic))[-len(item) :] if item else (), strict=False):
+        names = names.bind(name, kind)
+    return item, names
+
+
+def _momentary(checker: Checker, at: Path, finding: FindingSpec, deciding: Sequence[Expression]) -> frozenset[str]:
+    used = {probe for expression in deciding for probe in (*expression.names, *expression.reads)}
+    momentary = {name for name in used if _sampling(checker, name) is Sampling.MOMENTARY}
+    confirm = re.fullmatch(CONFIRM, finding.confirm or "")
+    if confirm:
+        needed, of = int(confirm[1]), int(confirm[2])
+        if not momentary:
+            asked = ", ".join(sorted(used & set(checker.probes))) or "no probe"
+            checker.tell((*at, "confirm"), f"{asked} is not sampled several times in a visit: nothing to confirm")
+        if needed > of or of > SAMPLES:
+            checker.tell((*at, "confirm"), f"a visit has {SAMPLES} samples: N of M with N ≤ M ≤ {SAMPLES}")
+    return frozenset(momentary)
+
+
+def _sampling(checker: Checker, name: str) -> Sampling | None:
+    return checker.probes[name].sampling if name in checker.probes else None
+
+
+def _severity(
+    checker: Checker, at: Path, finding: FindingSpec, names: Names
+) -> tuple[tuple[tuple[Severity, Condition], ...], Severity]:
+    table = finding.severity
+    if not isinstance(table, SeverityTable):
+        return (), table
+    rungs = []
+    for severity, source in ((Severity.CRITICAL, table.critical), (Severity.WARNING, table.warning)):
+        condition = checker.condition((*at, "severity", severity.value), source, names)
+        if condition:
+            rungs.append((severity, condition))
+    return tuple(rungs), table.else_
+
+
+def _values(checker: Checker, at: Path, sources: Mapping[str, str], names: Names) -> Mapping[str, Expression]:
+    found = {key: checker.expression((*at, key), source, names) for key, source in sources.items()}
+    return MappingProxyType({key: expression for key, expression in found.items() if expression})

@@ -1,0 +1,112 @@
+"""What may a playbook file say? The shape as written; the editors' JSON Schema is generated from these models."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot.core.report import Severity
+
+NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+WORD = r"^[a-z][a-z0-9_]*$"
+CONFIRM = r"^([1-9]) of ([1-9])$"
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+
+
+class ParamSpec(_Spec):
+    """A value that the asker may give (`port=80`)."""
+
+    type: Literal["integer", "string", "number", "boolean", "duration"]
+    """What it is; a duration is `500ms`, `30s`, `5m` or `1h`, and seconds in conditions."""
+    about: str = ""
+    """What it means, for people."""
+    optional: bool = False
+    """It may be left out; conditions then see `null`."""
+    default: str | int | float | bool | None = None
+    """Its value when it is left out."""
+    min: int | float | None = None
+    """The smallest value (numbers and durations in seconds)."""
+    max: int | float | None = None
+    """The largest value."""
+    choices: tuple[str, ...] = ()
+    """The only values a string may have."""
+
+
+class OfferSpec(_Spec):
+    """An action that a finding proposes."""
+
+    action: str
+    """The action's id, such as `sysctl.set`."""
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    """Its parameters: plain values, or text with CEL in braces (`"{q.netns}"` keeps the value's type)."""
+    when: str | None = None
+    """CEL: the offer is made only when this is true."""
+    say: str = ""
+    """Template: what the person who approves should know."""
+    then: "OfferSpec | None" = None
+    """The next step, offered when the change is in force but the symptom has not gone."""
+
+
+class SeverityTable(_Spec):
+    """The first condition that is true, worst first, chooses the severity."""
+
+    critical: str | None = None
+    """CEL."""
+    warning: str | None = None
+    """CEL."""
+    else_: Severity = Field(alias="else")
+    """The severity when none of them is true."""
+
+
+class FindingSpec(_Spec):
+    """One fault that the playbook can find."""
+
+    id: str = Field(pattern=NAME)
+    """Its name in reports: lower-case words with hyphens."""
+    title: str = ""
+    """A heading for people; the playbook's title when left out."""
+    each: str | None = None
+    """CEL: the list (or map) whose every item is looked at. Left out: one look at the host."""
+    as_: str | tuple[str, str] | None = Field(default=None, alias="as")
+    """The item's name in the expressions; for a map `[key, value]`."""
+    let: dict[str, str] = Field(default_factory=dict)
+    """Names for CEL values, in order; later ones may use earlier ones."""
+    where: str | None = None
+    """CEL: which items this is about (a parameter's filter). A measurement of a cure keeps to it."""
+    when: str
+    """CEL: what must be true for the finding."""
+    confirm: str | None = Field(default=None, pattern=CONFIRM)
+    """`N of M` samples in which `when` must be true; needs a probe that is sampled in a visit."""
+    severity: Severity | SeverityTable
+    """`critical`, `warning` or `info`; or conditions that choose."""
+    scope: dict[str, str] = Field(default_factory=dict)
+    """CEL values that say what the finding is about. `pid` and `inode` change over restarts: not in its identity."""
+    evidence: dict[str, str] = Field(default_factory=dict)
+    """CEL values that prove it, and that measure the cure."""
+    say: str
+    """Template: the finding in one line."""
+    because: str = ""
+    """Template: the cause, and what it means."""
+    explains: tuple[str, ...] = ()
+    """Ids of findings in the same scope that are symptoms of this one."""
+    offer: tuple[OfferSpec, ...] = ()
+    """What could be done about it."""
+
+
+class PlaybookSpec(_Spec):
+    """One playbook file."""
+
+    name: str = Field(pattern=NAME)
+    """The playbook's name, as the file's."""
+    title: str
+    """A heading for people."""
+    about: str
+    """The question it answers."""
+    params: dict[str, ParamSpec] = Field(default_factory=dict)
+    """What the asker may give."""
+    probes: tuple[str, ...] = Field(min_length=1)
+    """The probes whose facts the expressions use, by name."""
+    findings: tuple[FindingSpec, ...] = Field(min_length=1)
+    """What it can find."""
