@@ -42,7 +42,6 @@ SCOPES = frozenset(
         "groups:history",
         "groups:read",
         "im:read",
-        "mpim:read",
         "usergroups:read",
         "users:read",
     }
