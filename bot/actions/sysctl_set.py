@@ -1,0 +1,171 @@
+"""Set one network sysctl, in the host's own or in another network namespace."""
+
+import re
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
+from pydantic import Field
+
+from bot.actions._plan import in_namespace, known, same_process
+from bot.core.action import Action, Params, Refused
+from bot.core.change import Argv, Check, Plan
+from bot.core.report import Risk
+from bot.core.snapshot import Snapshot
+from bot.core.transaction import flat
+from bot.probes.netns import Namespace, NetnsFacts
+from bot.probes.sysctl_net import SysctlFacts
+
+KEY = re.compile(r"net(\.[A-Za-z0-9_-]{1,64}){2,8}")
+VALUE = re.compile(r"[A-Za-z0-9_+.,:-]{1,64}( [A-Za-z0-9_+.,:-]{1,64}){0,7}")
+DROP_IN = "/etc/sysctl.d/90-netdiag-{}.conf"
+
+WRITE_FILE = """printf '%s\\n' "$2" >"$1\""""
+READ_FILE = 'if [ -e "$1" ]; then cat "$1"; else echo absent; fi'
+
+
+class SysctlSet(Params):
+    """Which setting, where, and to what."""
+
+    netns: str = Field(min_length=1, max_length=32)
+    """"host", or the inode of a network namespace, decimal."""
+    key: str = Field(max_length=200)
+    """Dotted: "net.core.somaxconn"."""
+    value: str = Field(max_length=200)
+    """A plain number or word, or several with single blanks between them."""
+    persist: bool = False
+    """Also write a drop-in file, so that it survives a reboot. Only in the host's own namespace."""
+
+
+def _any(_old: str, _new: str) -> bool:
+    return True
+
+
+def _to(*values: str) -> Callable[[str, str], bool]:
+    return lambda _old, new: new in values
+
+
+def _lowered(old: str, new: str) -> bool:
+    return old.isdecimal() and new.isdecimal() and int(new) < int(old)
+
+
+NEVER: tuple[tuple[str, Callable[[str, str], bool], str], ...] = (
+    ("net.ipv4.tcp_tw_recycle", _any, "it broke clients behind NAT, and Linux 4.12 removed it"),
+    ("net.ipv4.tcp_timestamps", _to("0"), "without timestamps there is no PAWS, and tcp_tw_reuse has no effect"),
+    ("net.ipv4.tcp_abort_on_overflow", _to("1"), "it turns a moment of overload into resets that clients see"),
+    ("net.ipv4.tcp_max_tw_buckets", _lowered, "the kernel's documentation warns against lowering it"),
+    ("net.ipv[46].conf.*.forwarding", _to("0"), "a router or container host would stop forwarding"),
+    ("net.ipv4.ip_forward", _to("0"), "a router or container host would stop forwarding"),
+    ("net.ipv6.conf.*.disable_ipv6", _to("1"), "it takes every IPv6 address away"),
+    ("net.ipv[46].route.flush", _any, "it is a trigger and not a setting, so nothing could take it back"),
+)
+"""(key pattern, when, why not): settings that cure a graph and harm users. They are never planned, whoever asks."""
+
+RISKS: tuple[tuple[str, Risk, str], ...] = (
+    ("net.ipv[46].conf.*", Risk.MEDIUM, "packets may be accepted or dropped differently from now on"),
+    ("net.ipv4.ip_forward", Risk.HIGH, "the host begins to forward packets between its networks"),
+    ("net.ipv4.tcp_mem", Risk.MEDIUM, "TCP may use more of the whole machine's memory"),
+    ("net.netfilter.*", Risk.MEDIUM, "connection tracking behaves differently from now on"),
+)
+_QUIET = (Risk.LOW, "no traffic is interrupted")
+
+NOT_FIXED: tuple[tuple[str, str], ...] = (
+    ("net.core.somaxconn", "listeners keep their backlog until they call listen() again"),
+    ("net.core.[rw]mem_*", "sockets that are open keep their buffers"),
+    ("net.ipv4.conf.default.*", "interfaces that exist keep their own setting"),
+    ("net.ipv4.conf.*.rp_filter", "the larger of `all` and the interface's own value is in force"),
+)
+
+
+def plan(params: SysctlSet, snapshot: Snapshot) -> Plan | Refused:
+    """Plan the write, its read-back and its way back to the old value."""
+    value = flat(params.value)
+    fault = _unsafe(params.key, value)
+    if fault:
+        return Refused(fault)
+    spaces, values = known(snapshot, "netns", NetnsFacts), known(snapshot, "sysctl_net", SysctlFacts)
+    if isinstance(spaces, Refused):
+        return spaces
+    if isinstance(values, Refused):
+        return values
+    space = _find(spaces, params.netns)
+    if space is None:
+        return Refused(f"there is no network namespace {params.netns} on this host")
+    old = values.namespaces.get(space.id, {}).get(params.key)
+    if old is None:
+        return Refused(f"{params.key} was not read in {space.label}: it is not a setting of that namespace, or unknown")
+    old = flat(old)
+    fault = _pointless(params, space, old, value)
+    return Refused(fault) if fault else _plan(params, space, old, value)
+
+
+def _unsafe(key: str, value: str) -> str:
+    if not KEY.fullmatch(key):
+        return f"{key!r} is no network setting: keys are dotted and begin with net."
+    if not VALUE.fullmatch(value):
+        return f"{value!r} is not a plain value: numbers or words with single blanks between them"
+    return ""
+
+
+def _pointless(params: SysctlSet, space: Namespace, old: str, value: str) -> str:
+    for pattern, applies, why in NEVER:
+        if fnmatchcase(params.key, pattern) and applies(old, value):
+            return f"{params.key} = {value} is never set by netdiag: {why}"
+    if old == value:
+        return f"nothing to do: {params.key} is {value} in {space.label} already"
+    if params.persist and not space.host:
+        return (
+            f"{params.key} cannot be made to last in {space.label}: its values vanish with it; "
+            "set it where it is made (the pod's securityContext.sysctls, the container's --sysctl, the unit)"
+        )
+    return ""
+
+
+def _find(facts: NetnsFacts, wanted: str) -> Namespace | None:
+    if wanted == "host":
+        return next((space for space in facts.namespaces.values() if space.host), None)
+    return facts.namespaces.get(wanted)
+
+
+def _plan(params: SysctlSet, space: Namespace, old: str, value: str) -> Plan:
+    enter = () if space.host else ("nsenter", "-t", str(space.pid), "-n")
+    read = Check(about=f"{params.key} in {space.label}", argv=(*enter, "sysctl", "-n", params.key), expect=old)
+    where = "the host" if space.host else f"{space.label} (net:[{space.id}])"
+    target = (
+        (in_namespace("self", space.id, "the host"),)
+        if space.host
+        else (in_namespace(str(space.pid), space.id, space.label), same_process(space.pid, space.start_time))
+    )
+    risk, impact = next((rest for key, *rest in RISKS if fnmatchcase(params.key, key)), _QUIET)
+    steps, inverse, before, after = _file(params, value) if params.persist else ((), (), (), ())
+    return Plan(
+        steps=((*enter, "sysctl", "-w", f"{params.key}={value}"), *steps),
+        precondition=(*target, read, *before),
+        inverse=((*enter, "sysctl", "-w", f"{params.key}={old}"), *inverse),
+        verify=(*target, read.model_copy(update={"expect": value}), *after),
+        risk=risk,
+        summary=f"{params.key} {old} -> {value} in {where}",
+        impact=impact,
+        not_fixed="; ".join(_not_fixed(params, space)),
+    )
+
+
+def _not_fixed(params: SysctlSet, space: Namespace) -> list[str]:
+    words = [text for key, text in NOT_FIXED if fnmatchcase(params.key, key)]
+    if params.persist:
+        return [*words, "a file that is read later (/etc/sysctl.conf, 99-*.conf) still wins at the next boot"]
+    return [*words, "gone after a reboot" if space.host else f"gone when {space.label} is made anew"]
+
+
+def _file(
+    params: SysctlSet, value: str
+) -> tuple[tuple[Argv, ...], tuple[Argv, ...], tuple[Check, ...], tuple[Check, ...]]:
+    """Steps, inverse, precondition and verification of the drop-in file. One that is there already is left alone."""
+    path, line = DROP_IN.format(params.key), f"{params.key} = {value}"
+    read = Check(about=path, argv=("sh", "-c", READ_FILE, "sh", path), expect="absent")
+    written = read.model_copy(update={"expect": line})
+    return (("sh", "-c", WRITE_FILE, "sh", path, line),), (("rm", "-f", path),), (read,), (written,)
+
+
+ACTION = Action(
+    name="sysctl.set", title="Set a network sysctl", params=SysctlSet, reads=("netns", "sysctl_net"), plan=plan
+)
