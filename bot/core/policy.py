@@ -147,28 +147,31 @@ NO_POLICY = "no access policy: write inventory/policy.yaml with people, groups a
 
 
 def covers(selector: str, host: Host) -> bool:
-    """Whether a policy's host selector (`all`, host, group, glob, `label=value`, comma list) takes in `host`."""
-    return any(_covers_one(part.strip(), host) for part in selector.split(","))
+    """Whether a policy's host selector takes in `host`: the same terms as TARGET, `!term` takes hosts away again."""
+    terms = [term.strip() for term in selector.split(",") if term.strip()]
+    wanted = [term for term in terms if not term.startswith("!")] or ["all"][: len(terms)]
+    unwanted = [term[1:].strip() for term in terms if term.startswith("!")]
+    return any(_means(term, host) for term in wanted) and not any(_means(term, host) for term in unwanted)
 
 
-def _covers_one(selector: str, host: Host) -> bool:
-    if selector == "all":
+def _means(term: str, host: Host) -> bool:
+    if term == "all" or term in (host.name, host.address) or term in host.groups:
         return True
-    if "=" in selector:
-        label, _, value = selector.partition("=")
+    label, sign, value = term.partition("=")
+    if sign:
         return label in host.labels and fnmatchcase(host.labels[label], value)
-    return selector in host.groups or fnmatchcase(host.name, selector)
+    return fnmatchcase(host.name, term)
 
 
 def unmatched(policy: Policy, inventory: Inventory) -> tuple[str, ...]:
-    """Selectors that no host of the inventory answers to: a misspelt strict rule would fall through to a laxer one."""
+    """Terms that mean no host of the inventory: a misspelt strict rule would fall through to a laxer one."""
     selectors = [(rule.place, rule.hosts) for rule in policy.rules] + [("", freeze.hosts) for freeze in policy.freezes]
     hosts = tuple(inventory.hosts.values())
     return tuple(
-        f"{place}: no host is {part.strip()!r}".removeprefix(": ")
+        f"{place}: no host is {term!r}".removeprefix(": ")
         for place, selector in selectors
-        for part in selector.split(",")
-        if part.strip() != "all" and not any(_covers_one(part.strip(), host) for host in hosts)
+        for term in (part.strip().removeprefix("!").strip() for part in selector.split(","))
+        if term != "all" and not any(_means(term, host) for host in hosts)
     )
 
 
@@ -250,6 +253,11 @@ def approvers(policy: Policy, groups: Sequence[str]) -> str:
 def usergroups(policy: Policy) -> frozenset[str]:
     """The Slack user groups that the policy asks about: what a directory must look up."""
     return frozenset(group.slack_usergroup for group in policy.groups.values() if group.slack_usergroup)
+
+
+def deciders(policy: Policy) -> tuple[str, ...]:
+    """Every group that some rule asks: whoever is in one of them may set the kill switch."""
+    return tuple(dict.fromkeys(name for rule in policy.rules if rule.approve for name in rule.approve.groups))
 
 
 def may_approve_own(policy: Policy, risk: Risk) -> bool:

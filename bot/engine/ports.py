@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from bot.core.approval import Decision, Record
 from bot.core.ask import Ask, Progress
 from bot.core.audit import Entry, Event
+from bot.core.halt import Halt, Switched
 from bot.core.host import Host, HostFailure
 from bot.core.policy import Policy, Standing
 from bot.core.report import Report
@@ -119,6 +120,14 @@ class Journal(Protocol):
 
     async def replace(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
         """Set a small value, new or not."""
+        ...
+
+    async def halted(self) -> str:
+        """Why nothing may be sent (the kill switch), or "". Read it just before the claim, the intent and the send."""
+        ...
+
+    async def switch(self, decide: Callable[[Halt | None], Switched]) -> Switched:
+        """Set or clear the kill switch by a pure decision of `bot.core.halt`, stored with its events."""
         ...
 
 

@@ -1,11 +1,12 @@
 """A journal in memory: the same contract as the real store (tests/adapters/store/test_contract.py), no disk."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from bot.core.approval import IN_FLIGHT, Decision, Moved, Record, State, busy
 from bot.core.audit import Entry, Event, Verification, chain, genesis, verify
+from bot.core.halt import HALT, Halt, Switched
 from bot.engine.ports import Clock, Decide, JournalDown
 
 EPOCH = "00000000-0000-4000-8000-000000000000"
@@ -90,7 +91,8 @@ class MemoryJournal:
         return [(number, self.records[key]) for number, key in late]
 
     async def append(self, events: Sequence[Event]) -> None:
-        self._write(events)
+        if events:
+            self._write(events)
 
     async def entries(self, *, first: int = 1) -> AsyncIterator[Entry]:
         for entry in self.log[first - 1 :]:
@@ -114,3 +116,15 @@ class MemoryJournal:
         if self.down:
             raise JournalDown(self.down)
         self.memory[kind, key] = dict(value)
+
+    async def halted(self) -> str:
+        known = self.memory.get(HALT)
+        return Halt.model_validate(known).words if known else ""
+
+    async def switch(self, decide: Callable[[Halt | None], Switched]) -> Switched:
+        known = self.memory.get(HALT)
+        switched = decide(Halt.model_validate(known) if known else None)
+        self._write(switched.events)
+        if switched.moved:
+            self.memory[HALT] = switched.halt.model_dump() if switched.halt else {}
+        return switched

@@ -8,6 +8,7 @@ to disk before it counts (WAL with synchronous=FULL: NORMAL may lose the last co
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -24,6 +25,11 @@ READ = {"netdiag_read": True}
 def sqlite_url(path: Path) -> str:
     """The URL of an SQLite file."""
     return f"sqlite+aiosqlite:///{path}"
+
+
+def immutable_url(path: Path) -> str:
+    """The URL of an SQLite file on a disk that cannot be written, and that nobody writes meanwhile."""
+    return f"sqlite+aiosqlite:///file:{quote(str(path))}?immutable=1&mode=ro&uri=true"
 
 
 def connect(url: str) -> AsyncEngine:

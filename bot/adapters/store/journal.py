@@ -1,26 +1,25 @@
 """Where do changes and the audit log live, so that neither is ever without the other?"""
 
 import asyncio
-import hashlib
-import json
-import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import RowMapping, insert, select, update
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bot.adapters.store import tables
-from bot.adapters.store.connect import READ, connect, sqlite_url
+from bot.adapters.store import rows, tables
+from bot.adapters.store.begin import begin, words
+from bot.adapters.store.connect import READ
 from bot.adapters.store.keys import Keys, load_keys
-from bot.adapters.store.place import make_database, prepare
-from bot.core.approval import IN_FLIGHT, Decision, Moved, Record, State, busy, stamp
-from bot.core.audit import Entry, Event, Head, Verification, chain, genesis, verify
-from bot.core.errors import ConfigError
+from bot.adapters.store.place import Place, prepare
+from bot.adapters.store.seal import Seal
+from bot.adapters.store.writing import Writing
+from bot.core.approval import Decision, Moved, Record, State, busy
+from bot.core.audit import Entry, Event, Head, Verification, Verifier
+from bot.core.halt import HALT, Halt, Switched
 from bot.engine.ports import Clock, Decide, JournalDown
 
 PREFIX = 6
@@ -30,31 +29,24 @@ PREFIX = 6
 class Store:
     """The journal in a database (`ports.Journal`), with its signing key in the state directory."""
 
-    def __init__(self, engine: AsyncEngine, keys: Keys, epoch: str, clock: Clock) -> None:
-        self._engine, self._keys, self._clock = engine, keys, clock
+    def __init__(self, engine: AsyncEngine, place: Place, keys: Keys, epoch: str, clock: Clock) -> None:
+        self._engine, self._place, self._keys, self._clock = engine, place, keys, clock
         self.epoch = epoch
+        self._seal = Seal(place.path, keys, epoch)
         self._turn = asyncio.Lock()
 
     @classmethod
     async def open(cls, state: Path, clock: Clock, *, url: str | None = None) -> Self:
         """Open the store of a state directory, and begin it when it is new.
 
-        The database is `netdiag.db` in the state directory, or `url` (SQLAlchemy, async driver); key and public key
-        are always files there. Raises ConfigError when the database is not ours, from a newer version or damaged.
+        The database is `netdiag.db` in the state directory, or `url` (SQLAlchemy, async driver); the signing key is
+        always a file there. Where the disk cannot be written, reads go on and every write is JournalDown. Raises
+        ConfigError when the database or the key is not ours, from a newer version or damaged.
         """
         place = prepare(state)
-        keys = load_keys(state, 0o644)
-        if url is None:
-            make_database(place)
-        engine = connect(url or sqlite_url(place.database))
-        try:
-            epoch = await _begin(engine, clock)
-        except (SQLAlchemyError, ConfigError) as fault:
-            await engine.dispose()
-            if isinstance(fault, ConfigError):
-                raise
-            raise ConfigError(f"{url or state}: the store cannot be opened ({_words(fault)})") from fault
-        return cls(engine, keys, epoch, clock)
+        keys = load_keys(state)
+        engine, epoch = await begin(place, clock, url)
+        return cls(engine, place, keys, epoch, clock)
 
     async def close(self) -> None:
         """Close every connection; safe to call twice."""
@@ -64,24 +56,21 @@ class Store:
 
     async def create(self, record: Record, events: Sequence[Event]) -> None:
         """Store a new change and its events, atomically. Raises JournalDown, also when the id is taken."""
-        async with self._write() as connection:
-            await self._put(connection, record, events, born=True)
+        async with self._write() as writing:
+            await writing.put(record, events, born=True)
 
     async def transact(self, change: str, decide: Decide) -> Decision:
         """Load, decide, store and log in one transaction; see `ports.Journal.transact`."""
-        async with self._write() as connection:
-            await self._lock(connection)
-            row = await _one(connection, select(tables.changes).where(tables.changes.c.id == change))
-            if row is None:
-                raise KeyError(change)
-            record = await self._proven(connection, row)
+        async with self._write() as writing:
+            record = await writing.record(change)
             decision = decide(record)
             if isinstance(decision, Moved) and decision.record.state is State.CLAIMED:
-                decision = await self._alone(connection, record, decision)
+                other = await writing.in_flight(record.change.host, but=change)
+                decision = decision if other is None else busy(record, other, self._clock.now())
             if isinstance(decision, Moved):
-                await self._put(connection, decision.record, decision.events)
+                await writing.put(decision.record, decision.events)
             elif decision.events:
-                await self._append(connection, decision.events)
+                await writing.append(decision.events)
             return decision
 
     async def get(self, change: str) -> Record | None:
@@ -90,11 +79,11 @@ class Store:
         exact = select(tables.changes).where(column == change)
         wide = select(tables.changes).where(column.startswith(change, autoescape=True)).limit(2)
         async with self._read() as connection:
-            row = await _one(connection, exact)
+            row = await rows.one(connection, exact)
             if row is not None:
-                return _record(row)
-            rows = await _all(connection, wide) if len(change) >= PREFIX else []
-            return _record(rows[0]) if len(rows) == 1 else None
+                return rows.record(row)
+            found = await rows.every(connection, wide) if len(change) >= PREFIX else []
+            return rows.record(found[0]) if len(found) == 1 else None
 
     async def list(self, *, states: Sequence[str] = (), host: str | None = None, limit: int = 200) -> Sequence[Record]:
         """Changes, newest first."""
@@ -104,52 +93,55 @@ class Store:
         if host is not None:
             wanted = wanted.where(tables.changes.c.host == host)
         async with self._read() as connection:
-            return [_record(row) for row in await _all(connection, wanted)]
+            return [rows.record(row) for row in await rows.every(connection, wanted)]
 
     async def changed_since(self, serial: int) -> Sequence[tuple[int, Record]]:
         """Records written after `serial`, oldest first."""
         column = tables.changes.c.serial
         async with self._read() as connection:
-            rows = await _all(connection, select(tables.changes).where(column > serial).order_by(column))
-            return [(row["serial"], _record(row)) for row in rows]
+            found = await rows.every(connection, select(tables.changes).where(column > serial).order_by(column))
+            return [(row["serial"], rows.record(row)) for row in found]
 
     # --- the audit log -------------------------------------------------------------------------------------------
 
     async def append(self, events: Sequence[Event]) -> None:
         """Append events that move no change."""
         if events:
-            async with self._write() as connection:
-                await self._append(connection, events)
+            async with self._write() as writing:
+                await writing.append(events)
 
     async def entries(self, *, first: int = 1) -> AsyncIterator[Entry]:
         """The chain in order, read in pages so that a long log needs no memory and blocks nobody."""
         while True:
             wanted = select(tables.audit).where(tables.audit.c.seq >= first).order_by(tables.audit.c.seq).limit(500)
             async with self._read() as connection:
-                rows = await _all(connection, wanted)
-            for row in rows:
+                found = await rows.every(connection, wanted)
+            for row in found:
                 yield Entry(row["seq"], row["prev"], bytes(row["body"]), row["hash"], self.epoch)
-            if not rows:
+            if not found:
                 return
-            first = rows[-1]["seq"] + 1
+            first = found[-1]["seq"] + 1
 
     async def heads(self) -> Sequence[Head]:
         """Every signed head, oldest first."""
         async with self._read() as connection:
-            rows = await _all(connection, select(tables.heads).order_by(tables.heads.c.seq))
-            return [Head(self.epoch, row["seq"], row["hash"], row["signature"]) for row in rows]
+            found = await rows.every(connection, select(tables.heads).order_by(tables.heads.c.seq))
+            return [Head(self.epoch, row["seq"], row["hash"], row["signature"]) for row in found]
 
     async def head(self) -> Head | None:
         """The newest signed head: what is anchored elsewhere. None when nothing was signed yet."""
         async with self._read() as connection:
-            row = await _one(connection, select(tables.heads).order_by(tables.heads.c.seq.desc()).limit(1))
+            row = await rows.one(connection, select(tables.heads).order_by(tables.heads.c.seq.desc()).limit(1))
             return None if row is None else Head(self.epoch, row["seq"], row["hash"], row["signature"])
 
     async def verify(self, anchors: Sequence[Head] = (), *, first: int = 1) -> Verification:
-        """Hold the stored log against its signatures, this directory's key and anchors kept elsewhere."""
-        entries = [entry async for entry in self.entries(first=first)]
-        heads = [head for head in await self.heads() if head.seq >= first]
-        return verify(entries, heads, self._keys.public, anchors, first=first)
+        """Hold the stored log against its signatures, the heads remembered beside it, and anchors kept elsewhere."""
+        outside = (*self._seal.all(), *anchors)
+        verifier = Verifier(await self.heads(), self._keys.public, outside, first)
+        async for entry in self.entries(first=first):
+            if not verifier.take(entry):
+                break
+        return verifier.result()
 
     @property
     def public_key(self) -> bytes:
@@ -160,36 +152,62 @@ class Store:
 
     async def remember(self, kind: str, key: str, value: Mapping[str, Any]) -> bool:
         """Keep a value once; False when it was there already."""
-        async with self._write() as connection:
-            await self._lock(connection)
-            if await _memory(connection, kind, key) is not None:
+        async with self._write() as writing:
+            await writing.lock()
+            if await rows.memory(writing.connection, kind, key) is not None:
                 return False
-            await connection.execute(insert(tables.memory).values(kind=kind, key=key, value=_json(value)))
+            await writing.remember(kind, key, value)
             return True
 
     async def recall(self, kind: str, key: str) -> Mapping[str, Any] | None:
         """A remembered value."""
         async with self._read() as connection:
-            return await _memory(connection, kind, key)
+            return await rows.memory(connection, kind, key)
 
     async def replace(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
         """Set a value, new or not."""
-        here = (tables.memory.c.kind == kind) & (tables.memory.c.key == key)
-        async with self._write() as connection:
-            await self._lock(connection)
-            done = await connection.execute(update(tables.memory).where(here).values(value=_json(value)))
-            if done.rowcount == 0:
-                await connection.execute(insert(tables.memory).values(kind=kind, key=key, value=_json(value)))
+        async with self._write() as writing:
+            await writing.lock()
+            await writing.remember(kind, key, value)
 
-    # --- inside a transaction ------------------------------------------------------------------------------------
+    # --- the kill switch -----------------------------------------------------------------------------------------
+
+    async def halted(self) -> str:
+        """Why nothing may be sent, or "": the kill switch, or a file `halt` in the state directory."""
+        file = self._place.halt
+        if file is not None:
+            return file
+        switch = await self.recall(*HALT)
+        return Halt.model_validate(switch).words if switch else ""
+
+    async def switch(self, decide: Callable[[Halt | None], Switched]) -> Switched:
+        """Set or clear the kill switch by a pure decision (`bot.core.halt`), stored with its events."""
+        async with self._write() as writing:
+            await writing.lock()
+            known = await rows.memory(writing.connection, *HALT)
+            switched = decide(Halt.model_validate(known) if known else None)
+            if switched.moved:
+                await writing.remember(*HALT, switched.halt.model_dump() if switched.halt else {})
+            await writing.append(switched.events)
+            return switched
+
+    # --- transactions --------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _write(self) -> AsyncIterator[AsyncConnection]:
+    async def _write(self) -> AsyncIterator[Writing]:
+        """One writing transaction, serialised against every other; what it signed is remembered once it is durable."""
         try:
-            async with self._turn, self._engine.begin() as connection:
-                yield connection
+            async with self._turn:
+                unsealed = self._seal.catch_up()
+                if unsealed:
+                    raise JournalDown(f"{unsealed}: no change may start")
+                async with self._engine.begin() as connection:
+                    writing = Writing(connection, self._seal, self.epoch)
+                    yield writing
+                for head in writing.signed:
+                    self._seal.note(head)
         except SQLAlchemyError as fault:
-            raise JournalDown(f"the store cannot be written ({_words(fault)}): no change may start") from fault
+            raise JournalDown(f"the store cannot be written ({words(fault)}): no change may start") from fault
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:
@@ -197,122 +215,4 @@ class Store:
             async with self._engine.execution_options(**READ).begin() as connection:
                 yield connection
         except SQLAlchemyError as fault:
-            raise JournalDown(f"the store cannot be read ({_words(fault)})") from fault
-
-    async def _lock(self, connection: AsyncConnection) -> RowMapping:
-        row = await _one(connection, select(tables.tail).where(tables.tail.c.id == 1).with_for_update())
-        if row is None:
-            raise JournalDown("the audit log has no end marker: the store is damaged, restore it from a backup")
-        return row
-
-    async def _put(
-        self, connection: AsyncConnection, record: Record, events: Sequence[Event], *, born: bool = False
-    ) -> None:
-        if not events:
-            raise JournalDown(f"change {record.change.id} would move without an audit entry")
-        text = record.model_dump_json(by_alias=True)
-        marked = [replace(event, data={**event.data, "record": _digest(text)}) for event in events]
-        seq, serial = await self._append(connection, marked)
-        fields = {
-            "host": record.change.host,
-            "state": record.state.value,
-            "serial": serial,
-            "record": text,
-            "entry": seq,
-        }
-        if born:
-            await connection.execute(insert(tables.changes).values(id=record.change.id, born=serial, **fields))
-        else:
-            here = tables.changes.c.id == record.change.id
-            await connection.execute(update(tables.changes).where(here).values(**fields))
-
-    async def _append(self, connection: AsyncConnection, events: Sequence[Event]) -> tuple[int, int]:
-        """Chain the events to the end; the last entry's number and the new serial."""
-        end = await self._lock(connection)
-        entries = chain(end["hash"], events, end["seq"], self.epoch)
-        rows = [
-            {"seq": entry.seq, "prev": entry.prev, "hash": entry.hash, "body": entry.body, "change": event.change}
-            for entry, event in zip(entries, events, strict=True)
-        ]
-        await connection.execute(insert(tables.audit), rows)
-        last, serial = entries[-1], end["serial"] + 1
-        await connection.execute(
-            update(tables.tail).where(tables.tail.c.id == 1).values(seq=last.seq, hash=last.hash, serial=serial)
-        )
-        head = self._keys.sign(Head(self.epoch, last.seq, last.hash))
-        if head is not None:
-            await connection.execute(
-                insert(tables.heads).values(seq=head.seq, hash=head.hash, signature=head.signature)
-            )
-        return last.seq, serial
-
-    async def _proven(self, connection: AsyncConnection, row: RowMapping) -> Record:
-        """The record, if it is the one whose hash the log holds: a row edited by hand approves nothing."""
-        entry = await _one(connection, select(tables.audit.c.body).where(tables.audit.c.seq == row["entry"]))
-        logged = json.loads(entry["body"]) if entry is not None else {}
-        record = _record(row)
-        same = logged.get("data", {}).get("record") == _digest(row["record"])
-        if not same or (record.change.id, record.change.host, record.state) != (row["id"], row["host"], row["state"]):
-            raise JournalDown(f"the stored change {row['id']} is not what the log says: it was edited outside netdiag")
-        return record
-
-    async def _alone(self, connection: AsyncConnection, record: Record, decision: Moved) -> Decision:
-        other = select(tables.changes.c.id).where(
-            tables.changes.c.host == record.change.host,
-            tables.changes.c.state.in_([state.value for state in IN_FLIGHT]),
-            tables.changes.c.id != record.change.id,
-        )
-        row = await _one(connection, other.limit(1))
-        return decision if row is None else busy(record, row["id"], self._clock.now())
-
-
-async def _begin(engine: AsyncEngine, clock: Clock) -> str:
-    """Make the tables of a new store, and say which log this is."""
-    async with engine.begin() as connection:
-        await connection.run_sync(tables.metadata.create_all)
-        known = {row["key"]: row["value"] for row in await _all(connection, select(tables.meta))}
-        if not known:
-            known = {"schema": str(tables.SCHEMA), "epoch": str(uuid.uuid4())}
-            await connection.execute(
-                insert(tables.meta), [{"key": key, "value": value} for key, value in known.items()]
-            )
-            first = Event("LogOpened", "system:store", stamp(clock.now()), data={"epoch": known["epoch"]})
-            (entry,) = chain(genesis(known["epoch"]), [first], 0, known["epoch"])
-            await connection.execute(
-                insert(tables.audit).values(seq=1, prev=entry.prev, hash=entry.hash, body=entry.body)
-            )
-            await connection.execute(insert(tables.tail).values(id=1, seq=1, hash=entry.hash, serial=0))
-    if int(known["schema"]) > tables.SCHEMA:
-        newer = f"the store is of schema {known['schema']}, this program knows {tables.SCHEMA}"
-        raise ConfigError(f"{newer}: install the newer netdiag")
-    return str(known["epoch"])
-
-
-async def _one(connection: AsyncConnection, query: Any) -> RowMapping | None:
-    return (await connection.execute(query)).mappings().first()
-
-
-async def _all(connection: AsyncConnection, query: Any) -> Sequence[RowMapping]:
-    return (await connection.execute(query)).mappings().all()
-
-
-async def _memory(connection: AsyncConnection, kind: str, key: str) -> Mapping[str, Any] | None:
-    here = (tables.memory.c.kind == kind) & (tables.memory.c.key == key)
-    row = await _one(connection, select(tables.memory.c.value).where(here))
-    return None if row is None else dict(json.loads(row["value"]))
-
-
-def _record(row: RowMapping) -> Record:
-    return Record.model_validate_json(row["record"])
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _words(fault: BaseException) -> str:
-    return str(fault.orig) if isinstance(fault, DBAPIError) and fault.orig is not None else str(fault)
+            raise JournalDown(f"the store cannot be read ({words(fault)})") from fault

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from bot.adapters.store.place import create
 from bot.core.audit import Head
 from bot.core.errors import ConfigError
 
@@ -40,14 +41,14 @@ class Keys:
         return Head(head.epoch, head.seq, head.hash, self.private.sign(head.message()).hex())
 
 
-def load_keys(state: Path, mode: int) -> Keys:
-    """Read the key pair of a state directory, and make it when there is none. `mode` is the public file's.
+def load_keys(state: Path) -> Keys:
+    """Read the key pair of a state directory, and make it when there is none.
 
     Raises ConfigError when the files are there but are no Ed25519 keys.
     """
     private, public = state / KEY, state / PUBLIC
     if not private.exists() and not public.exists():
-        _make(private, public, mode)
+        _make(private, public)
     try:
         return Keys(read_public(public), _read_private(private))
     except PermissionError:
@@ -79,19 +80,18 @@ def _read_private(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def _make(private: Path, public: Path, mode: int) -> None:
+def _make(private: Path, public: Path) -> None:
     key = Ed25519PrivateKey.generate()
     _write_once(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     kept = _read_private(private)  # another process may have been first
-    _write_once(public, kept.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), mode)
+    _write_once(public, kept.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
 
 
 def _write_once(path: Path, content: bytes, mode: int) -> None:
     """Let the file appear whole or not at all, and only once, whoever else tries at the same time."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    handle = create(draft, os.O_WRONLY | os.O_TRUNC, mode)
     try:
-        os.fchmod(handle, mode)
         os.write(handle, content)
         os.fsync(handle)
     finally:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.core.errors import ConfigError
+from bot.core.text import neutral
 
-DATABASE = "netdiag.db"
+DATABASE, HALT = "netdiag.db", "halt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,18 @@ class Place:
     def database(self) -> Path:
         """The SQLite file."""
         return self.path / DATABASE
+
+    @property
+    def halt(self) -> str | None:
+        """Why the file `halt` stops every change (its first line), or None. Works when nothing else does."""
+        file = self.path / HALT
+        try:
+            said = file.read_text(errors="replace").strip()
+        except FileNotFoundError:
+            return None
+        except OSError as fault:
+            return f"{file} cannot be read ({fault.strerror})"
+        return f"{neutral(said.partition(chr(10))[0]) or 'no reason given'} ({file})"
 
 
 def prepare(state: Path) -> Place:
@@ -42,14 +55,25 @@ def prepare(state: Path) -> Place:
 
 
 def make_database(place: Place) -> None:
-    """Let the database file appear with its mode: SQLite gives its journal files the same one."""
+    """Let the database file appear with its mode: SQLite gives its journal files the same mode and owner."""
+    if not place.database.exists():
+        try:
+            os.close(create(place.database, os.O_RDWR, place.file))
+        except OSError as fault:
+            raise ConfigError(f"{place.database}: cannot be made ({fault.strerror})") from fault
+
+
+def create(path: Path, flags: int, mode: int) -> int:
+    """Open a file of the state directory, made with exactly this mode when it is new.
+
+    What root makes in somebody's state directory is theirs: `sudo netdiag` must not lock the bot out.
+    """
     try:
-        handle = os.open(place.database, os.O_RDWR | os.O_CREAT | os.O_EXCL, place.file)
-    except FileExistsError:
-        return
-    except OSError as fault:
-        raise ConfigError(f"{place.database}: cannot be made ({fault.strerror})") from fault
-    try:
-        os.fchmod(handle, place.file)  # whatever the umask
-    finally:
-        os.close(handle)
+        return os.open(path, flags)
+    except FileNotFoundError:
+        handle = os.open(path, flags | os.O_CREAT, mode)
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.fchown(handle, owner.st_uid, owner.st_gid)
+    os.fchmod(handle, mode)  # whatever the umask
+    return handle

@@ -8,10 +8,11 @@ import pytest
 
 from bot.adapters.store import Store
 from bot.core import approval
+from bot.core import halt as halting
 from bot.core.approval import Declined, Moved, Record, State
 from bot.core.audit import Event, Verdict, verify
 from bot.engine.ports import Journal, JournalDown
-from tests.fakes.approval import ALICE, BOB, HOST, change, ground, proposed, slack
+from tests.fakes.approval import ALICE, BOB, HOST, POLICY, change, ground, proposed, slack
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.journal import MemoryJournal
 
@@ -165,3 +166,16 @@ async def test_a_value_is_remembered_once_and_replaced_at_will(journal: Journal)
     assert await journal.recall("inbox", "E1") == {"n": 3}
     assert await journal.recall("receipt", "E1") == {"ts": "1.2"}
     assert await journal.recall("receipt", "E2") is None
+
+
+async def test_the_kill_switch_stops_and_two_people_let_go_on(journal: Journal) -> None:
+    assert await journal.halted() == ""
+    set_ = await journal.switch(lambda now: halting.halt(now, slack(ALICE), "bad rollout", POLICY, START))
+    assert set_.moved
+    assert await journal.halted() == "bad rollout (alice, 2030-05-13T09:00:00Z)"
+    for who, left in ((ALICE, "bad rollout"), (ALICE, "bad rollout"), (BOB, "")):
+        await journal.switch(lambda now, who=who: halting.resume(now, slack(who), POLICY, START))  # type: ignore[misc]
+        assert (await journal.halted()).startswith(left)
+    assert await journal.halted() == ""
+    kinds = [entry.event().kind async for entry in journal.entries()]
+    assert kinds[-4:] == ["ChangesHalted", "ResumeAsked", "HaltRefused", "ChangesResumed"]

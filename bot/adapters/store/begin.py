@@ -1,0 +1,101 @@
+"""Is there a store that this program may use, and which log is in it?"""
+
+import uuid
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.adapters.store import tables
+from bot.adapters.store.connect import READ, connect, immutable_url, sqlite_url
+from bot.adapters.store.place import Place, make_database
+from bot.core.approval import stamp
+from bot.core.audit import Event, chain, genesis
+from bot.core.errors import ConfigError
+from bot.engine.ports import Clock
+
+
+async def begin(place: Place, clock: Clock, url: str | None) -> tuple[AsyncEngine, str]:
+    """The engine and the log's epoch; the tables are made when there are none.
+
+    A database on a disk that cannot be written is opened for reading. Raises ConfigError when it is not ours, newer
+    than this program, or damaged.
+    """
+    if url is None:
+        make_database(place)
+    where = url or str(place.database)
+    engine = connect(url or sqlite_url(place.database))
+    try:
+        return engine, await _epoch(engine, clock)
+    except OperationalError as fault:
+        await engine.dispose()
+        if url is None and _settled(place.database):
+            return await _for_reading(place.database, clock)
+        raise ConfigError(f"{where}: the store cannot be opened ({words(fault)})") from fault
+    except (SQLAlchemyError, ValueError) as fault:
+        await engine.dispose()
+        remedy = "it is damaged or not netdiag's; restore a backup, or move it away to begin anew"
+        raise ConfigError(f"{where}: the store cannot be used ({words(fault)}): {remedy}") from fault
+    except ConfigError:
+        await engine.dispose()
+        raise
+
+
+async def _for_reading(database: Path, clock: Clock) -> tuple[AsyncEngine, str]:
+    engine = connect(immutable_url(database))
+    try:
+        return engine, await _epoch(engine, clock)
+    except SQLAlchemyError as fault:
+        await engine.dispose()
+        raise ConfigError(f"{database}: the store cannot be opened ({words(fault)})") from fault
+
+
+def _settled(database: Path) -> bool:
+    """Whether the file alone is the whole database: no write-ahead log with commits of its own beside it."""
+    ahead = database.with_name(f"{database.name}-wal")
+    return database.exists() and database.stat().st_size > 0 and not (ahead.exists() and ahead.stat().st_size > 0)
+
+
+async def _epoch(engine: AsyncEngine, clock: Clock) -> str:
+    async with engine.execution_options(**READ).begin() as connection:
+        known = await connection.run_sync(_known)
+    if not known:
+        async with engine.begin() as connection:
+            known = await connection.run_sync(_make, clock)
+    if "schema" not in known or "epoch" not in known:
+        raise ConfigError(f"{engine.url}: not netdiag's store; give another place to --state or NETDIAG_STORE")
+    if int(known["schema"]) > tables.SCHEMA:
+        newer = f"{engine.url}: the store is of schema {known['schema']}, this program knows {tables.SCHEMA}"
+        raise ConfigError(f"{newer}: install the newer netdiag")
+    return known["epoch"]
+
+
+def _known(connection: Connection) -> dict[str, str]:
+    names = inspect(connection).get_table_names()
+    if tables.meta.name not in names:
+        return {"foreign": ""} if names else {}
+    columns = {column["name"] for column in inspect(connection).get_columns(tables.meta.name)}
+    if columns != {"key", "value"}:
+        return {"foreign": ""}
+    return {row.key: row.value for row in connection.execute(select(tables.meta))}
+
+
+def _make(connection: Connection, clock: Clock) -> dict[str, str]:
+    """Make the tables and the first entry; another process may have been first."""
+    tables.metadata.create_all(connection)
+    known = _known(connection)
+    if known:
+        return known
+    known = {"schema": str(tables.SCHEMA), "epoch": str(uuid.uuid4())}
+    connection.execute(insert(tables.meta), [{"key": key, "value": value} for key, value in known.items()])
+    opened = Event("LogOpened", "system:store", stamp(clock.now()), data={"epoch": known["epoch"]})
+    (entry,) = chain(genesis(known["epoch"]), [opened], 0, known["epoch"])
+    connection.execute(insert(tables.audit).values(seq=1, prev=entry.prev, hash=entry.hash, body=entry.body))
+    connection.execute(insert(tables.tail).values(id=1, seq=1, hash=entry.hash, serial=0))
+    return known
+
+
+def words(fault: BaseException) -> str:
+    """What the database itself said, without SQLAlchemy's statement dump."""
+    return str(fault.orig) if isinstance(fault, DBAPIError) and fault.orig is not None else str(fault)
