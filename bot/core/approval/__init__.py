@@ -17,6 +17,7 @@ from bot.core.approval.apply import (
     release,
     resolve_unknown,
     settle,
+    still_unknown,
 )
 from bot.core.approval.record import (
     Decision,
@@ -68,4 +69,5 @@ __all__ = [
     "revoke",
     "settle",
     "stamp",
+    "still_unknown",
 ]

@@ -107,6 +107,14 @@ def resolve_unknown(record: Record, result: Result, now: datetime) -> Decision:
     return turn.refuse(fault) if fault else _settled(turn, result)
 
 
+def still_unknown(record: Record, why: str, now: datetime) -> Decision:
+    """The host was asked and its outcome is still not known: say why, for the human who may have to look."""
+    turn = Turn(record, Act.WONDER, "system:reconcile", now)
+    if turn.late:
+        return turn.refuse(turn.late)
+    return turn.move(State.UNKNOWN, {}, reason=why)
+
+
 def note_effect(record: Record, effect: Effect, note: str, now: datetime, *, follow_up: str | None = None) -> Decision:
     """Say what became of the symptom, and which change is proposed as the next step."""
     turn = Turn(record, Act.NOTE, f"system:{record.owner}", now)

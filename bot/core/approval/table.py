@@ -35,6 +35,7 @@ class Act(StrEnum):
     INTENT = "intent"
     SETTLE = "settle"
     RESOLVE = "resolve"
+    WONDER = "wonder"
     NOTE = "note"
     REVERT = "revert"
 
@@ -72,6 +73,7 @@ TRANSITIONS: Mapping[tuple[State | None, Act], Mapping[State, str]] = MappingPro
         (State.INTENT, Act.SETTLE): {**_OUTCOMES, State.UNKNOWN: "OutcomeUnknown"},
         (State.INTENT, Act.LAPSE): {State.UNKNOWN: "OutcomeUnknown"},
         (State.UNKNOWN, Act.RESOLVE): _OUTCOMES,
+        (State.UNKNOWN, Act.WONDER): {State.UNKNOWN: "OutcomeStillUnknown"},
         (State.DONE, Act.NOTE): {State.DONE: "EffectObserved"},
         (State.DONE, Act.REVERT): {State.REVERTED: "ChangeReverted"},
     }
