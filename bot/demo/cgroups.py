@@ -38,6 +38,14 @@ def make(instance: int) -> Path | None:
     return group
 
 
+def freeze(group: Path, *, frozen: bool, seconds: float = 5.0) -> None:
+    """Stop every process in the group and below, or let them go on; waits until the kernel says that it is so."""
+    (group / "cgroup.freeze").write_text(str(int(frozen)))
+    deadline = time.monotonic() + seconds
+    while f"frozen {int(frozen)}" not in (group / "cgroup.events").read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def kill(group: Path) -> None:
     """Kill every process in the group and below (Linux 5.14 and later), and thaw it."""
     with contextlib.suppress(OSError):

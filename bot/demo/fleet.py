@@ -10,23 +10,19 @@ and `mem` of /proc/net/sockstat).
 
 import asyncio
 import contextlib
-import json
 import os
 import shlex
-import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.demo import papers
-from bot.demo.hosts import HERE, LOGIN, SUDO_RIGHT
-from bot.demo.machine import CLEAN, FleetError, availability
+from bot.demo import handle, papers
+from bot.demo.disk import LOGIN, SUDO_RIGHT
+from bot.demo.machine import FleetError, availability
 from bot.demo.plan import Node, plan
 
-ANSWER = 90.0  # seconds that the guardian may take for one order
 FAULT = 300.0  # seconds after which a cut or frozen host heals by itself
 MOVED = ".netdiag-demo"  # what a tool that was broken is called meanwhile
 BROKEN: Mapping[str, str] = {
@@ -35,6 +31,10 @@ BROKEN: Mapping[str, str] = {
     "garbage": "exec head -c 65536 /dev/urandom",
     "failing": "echo 'Segmentation fault' >&2; exit 139",
 }
+
+
+_FIND = 'path=$(command -v -- "$1") && [ -n "$path" ] || { echo "no tool $1" >&2; exit 1; }'
+_RESTORE = f'for path in /usr/sbin/"$1" /usr/bin/"$1" /sbin/"$1" /bin/"$1"; do [ ! -e "$path{MOVED}" ] || break; done'
 
 
 @dataclass(slots=True)
@@ -83,34 +83,28 @@ class Fleet:
 
         `people` are the humans of its policy: name -> {"slack": id, "terminal": user}; without any there is no
         policy. What killed runs left is cleared first. The fleet ends with this process, however that ends.
-        Raises FleetError: this machine cannot (`availability` says why), or a fleet is up in `directory` already.
+        Raises FleetError: this machine cannot (`availability` says why), or a fleet is up in `directory` already;
+        ValueError for a number of hosts that cannot be had.
         """
+        plan(0, hosts)
         reason = await asyncio.to_thread(availability)
         if reason is not None:
             raise FleetError(reason)
         place = await asyncio.to_thread(Path(directory).resolve)
-        argv = [sys.executable, "-m", "bot.demo.guardian", str(os.getpid()), str(place), str(hosts)]
-        guardian = await asyncio.create_subprocess_exec(
-            *("unshare", "--mount", "--propagation", "private", *argv, "overlay" if overlay else "bind"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={**CLEAN, "PYTHONPATH": str(HERE.parent.parent)},
-            limit=1 << 20,
-            start_new_session=True,
-        )
+        guardian = await handle.start(place, hosts, "overlay" if overlay else "bind")
         try:
-            facts = await _order(guardian, {"do": "up", "owner": os.getpid(), "directory": str(place)})
+            facts = await handle.order(guardian, {"do": "up", "owner": os.getpid(), "directory": str(place)})
             fleet = plan(facts["instance"], hosts)
             await asyncio.to_thread(papers.write, place, fleet, facts["keys"], people or {}, self_approval)
         except BaseException:
-            await _end(guardian)
+            await handle.end(guardian)
             raise
         nodes = {node.name: node for node in fleet.nodes}
         return cls(place, nodes, fleet.instance, tuple(facts["weak"]), dict(facts["pids"]), guardian)
 
     async def down(self) -> None:
         """Take the fleet down; nothing of it is left on the machine but the inventory. Safe to call twice."""
-        await _end(self._guardian)
+        await handle.end(self._guardian)
 
     # --- looking ---
 
@@ -119,9 +113,10 @@ class Fleet:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as root on a host: from outside, not over SSH, so it is the truth that tests compare with.
 
+        It is in the host's namespaces and not in its control group: it also looks into a frozen host.
         Raises TimeoutError after `within` seconds, KeyError for an unknown host.
         """
-        return await self._enter(["nsenter", "-t", str(self._pids[host]), *_ALL, "--", *argv], stdin, within)
+        return await handle.enter(self._pids[host], argv, stdin, within)
 
     async def exec_in_container(
         self, host: str, name: str, argv: Sequence[str], *, stdin: str = "", within: float = 30.0
@@ -129,23 +124,6 @@ class Fleet:
         """Run a command inside the container of the service `name` of a host, e.g. ("node-3", "shop")."""
         inner = f'exec nsenter -t "$(cat /run/{shlex.quote(name)}.pid)" -n -u -i -m -p -C -- "$@"'
         return await self.exec(host, ["sh", "-c", inner, "enter", *argv], stdin=stdin, within=within)
-
-    async def _enter(self, argv: Sequence[str], stdin: str, within: float) -> subprocess.CompletedProcess[str]:
-        pipe = asyncio.subprocess.PIPE
-        child = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=CLEAN, start_new_session=True
-        )
-        try:
-            async with asyncio.timeout(within):
-                out, err = await child.communicate(stdin.encode())
-        finally:
-            if child.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
-                await child.wait()
-        assert child.returncode is not None
-        texts = (out.decode(errors="replace"), err.decode(errors="replace"))
-        return subprocess.CompletedProcess(list(argv), child.returncode, *texts)
 
     # --- breaking ---
 
@@ -209,39 +187,4 @@ class Fleet:
         if words["host"] not in self.hosts:
             raise KeyError(words["host"])
         async with self._lock:
-            return await _order(self._guardian, {"do": order, **words})
-
-
-_ALL = ("-n", "-u", "-i", "-m", "-p", "-C")
-_FIND = 'path=$(command -v -- "$1") && [ -n "$path" ] || { echo "no tool $1" >&2; exit 1; }'
-_RESTORE = f'for path in /usr/sbin/"$1" /usr/bin/"$1" /sbin/"$1" /bin/"$1"; do [ ! -e "$path{MOVED}" ] || break; done'
-
-
-async def _order(guardian: asyncio.subprocess.Process, order: dict[str, Any]) -> dict[str, Any]:
-    """Give the guardian an order. Raises FleetError with its words when it could not follow it."""
-    assert guardian.stdin is not None
-    assert guardian.stdout is not None
-    with contextlib.suppress(ConnectionError):  # it is gone, and its last words are still to be read
-        guardian.stdin.write(json.dumps(order).encode() + b"\n")
-        await guardian.stdin.drain()
-    async with asyncio.timeout(ANSWER):
-        line = await guardian.stdout.readline()
-    if not line:
-        raise FleetError("the fleet's guardian is gone, and the fleet with it")
-    answer: dict[str, Any] = json.loads(line)
-    if "error" in answer:
-        raise FleetError(answer["error"])
-    return answer
-
-
-async def _end(guardian: asyncio.subprocess.Process) -> None:
-    """Close the guardian's pipe, which ends the fleet, and wait for it."""
-    assert guardian.stdin is not None
-    guardian.stdin.close()
-    try:
-        async with asyncio.timeout(ANSWER):
-            await guardian.wait()
-    except TimeoutError:
-        guardian.kill()
-        await guardian.wait()
-        raise FleetError("the fleet did not go down in time and was killed; the next one clears what it left") from None
+            return await handle.order(self._guardian, {"do": order, **words})

@@ -10,235 +10,16 @@ import json
 import os
 import select
 import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bot.demo import cgroups, network
-from bot.demo.hosts import HERE, Lines, Running, boot, furnish, interpreter, keys_of
-from bot.demo.instance import Claim, claim, clear, unlink
-from bot.demo.machine import CLEAN, FleetError, run, start_time
-from bot.demo.plan import Node, Plan, plan
+from bot.demo.instance import claim, lock
+from bot.demo.machine import FleetError
+from bot.demo.rack import ORDERS, Rack
 
-START = 60.0  # seconds that a whole fleet may take to start on a busy machine
-
-
-class Guardian:
-    """One fleet. Every method named in `ORDERS` answers one order of the owner."""
-
-    def __init__(self, taken: Claim, hosts: int, mode: str) -> None:
-        self.claim = taken
-        self.plan: Plan = plan(taken.instance, hosts)
-        self.mode = mode
-        self.nodes = {node.name: node for node in self.plan.nodes}
-        self.group = cgroups.make(taken.instance)
-        self.keys: dict[str, str] = {}
-        self.switch: Running | None = None
-        self.running: dict[str, Running] = {}
-        self.crowds: list[subprocess.Popen[bytes]] = []
-        self.ends: dict[tuple[str, str], float] = {}  # (order that ends a fault, host) -> monotonic seconds
-
-    # --- up and down ---
-
-    def up(self, owner: int, directory: str) -> dict[str, Any]:
-        """Start everything; answer when every host can be logged in to and every fault is there."""
-        deadline = time.monotonic() + START
-        self.note(owner, directory)
-        disk = self.claim.room / "disk"
-        disk.mkdir(parents=True, exist_ok=True)
-        run(["mount", "-t", "tmpfs", "-o", "mode=755,size=1g", "tmpfs", str(disk)])
-        self.keys = keys_of(disk, "client")
-        for node in self.plan.nodes:
-            self.keys |= keys_of(disk, node.name)
-            keys = {"client.pub": self.keys["client.pub"]}
-            keys |= {f"host{end}": self.keys[f"{node.name}{end}"] for end in ("", ".pub")}
-            furnish(disk / node.name, node, self.plan, keys)
-        self.switch = boot("the switch", [str(HERE / "host/switch.sh")], self.group_of("switch"))
-        for node in self.plan.nodes:
-            self.running[node.name] = self.start(node)
-        for each in (self.switch, *self.running.values()):
-            each.pid = int(each.hear("pid", deadline))
-        self.note(owner, directory)
-        network.build(self.plan, self.switch.pid, os.getpid())
-        network.attach([(node, self.running[node.name].pid) for node in self.plan.nodes], self.switch.pid)
-        for each in (self.switch, *self.running.values()):
-            each.hear("booted", deadline)
-            each.go()
-        heard = [self.call(node, self.switch.pid) for node in self.plan.nodes if node.role.crowd]
-        for node in self.plan.nodes:
-            answers(node, deadline)
-        for lines in heard:
-            lines.next(deadline)
-        return {
-            "instance": self.claim.instance,
-            "keys": self.keys,
-            "pids": {name: running.pid for name, running in self.running.items()},
-            "switch": self.switch.pid,
-            "weak": self.weak(),
-        }
-
-    def note(self, owner: int, directory: str) -> None:
-        """Keep the note that a later `up` would clear this fleet by."""
-        pids = [os.getpid()]
-        for each in (self.switch, *self.running.values()):
-            if each is not None:
-                pids += [each.holder.pid, *([each.pid] if each.pid else [])]
-        self.claim.note(directory=directory, owner=owner, processes={str(pid): start_time(pid) for pid in pids})
-
-    def group_of(self, name: str) -> Path | None:
-        """The control group of one host, made if it is not there."""
-        if self.group is None:
-            return None
-        (self.group / name).mkdir(exist_ok=True)
-        return self.group / name
-
-    def start(self, node: Node) -> Running:
-        """Start one host on its disk."""
-        group = self.group_of(node.name)
-        disk, python = self.claim.room / "disk" / node.name, interpreter()
-        words = [node.name, str(disk), python, sys.base_prefix, "yes" if group else "no", self.mode]
-        return boot(node.name, [str(HERE / "host/boot.sh"), *words], group)
-
-    def call(self, node: Node, switch: int) -> Lines:
-        """Let the crowd call a host, from outside; what it says when the load is there."""
-        kind, address, port, *numbers = node.role.crowd
-        crowd = [interpreter(), "-I", "-S", str(HERE / "programs/crowd.py"), kind, address or node.address, port]
-        argv = ["nsenter", "-t", str(switch), "-n", "-m", "-p", "-u", "--", *crowd, *numbers]
-        caller = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=CLEAN
-        )
-        assert caller.stdout is not None
-        self.crowds.append(caller)
-        return Lines(caller.stdout.fileno())
-
-    def weak(self) -> list[str]:
-        """What is weaker here than on real hosts, each once."""
-        found = {word: None for running in self.running.values() for word in running.weak}
-        if self.group is None:
-            found["the machine's control groups cannot be written: containers carry no id"] = None
-        return list(found)
-
-    def down(self) -> None:
-        """Take everything down. Safe at any point of `up`, and twice."""
-        unlink(self.plan)
-        if self.group is not None:
-            cgroups.kill(self.group)
-        for each in (*self.running.values(), self.switch):
-            if each is not None:
-                each.kill()
-        for caller in self.crowds:
-            caller.kill()
-            caller.wait()
-        if self.group is not None:
-            cgroups.remove(self.group)
-        run(["umount", "-l", str(self.claim.room / "disk")], check=False)
-        self.claim.release()
-
-    # --- breaking ---
-
-    def cut(self, host: str, seconds: float) -> dict[str, Any]:
-        """Drop every packet of a host, silently, for so many seconds at most."""
-        self.ends["heal", host] = time.monotonic() + seconds
-        return self.port(host, "0")  # disabled: the link stays up and nothing passes
-
-    def heal(self, host: str) -> dict[str, Any]:
-        """Let packets pass again."""
-        self.ends.pop(("heal", host), None)
-        return self.port(host, "3")
-
-    def port(self, host: str, state: str) -> dict[str, Any]:
-        """Set the state of a host's port on the switch."""
-        assert self.switch is not None
-        port = self.nodes[host].port
-        run(["nsenter", "-t", str(self.switch.pid), "-n", "bridge", "link", "set", "dev", port, "state", state])
-        return {}
-
-    def freeze(self, host: str, seconds: float) -> dict[str, Any]:
-        """Stop every process of a host, as a paused virtual machine, for so many seconds at most."""
-        self.ends["thaw", host] = time.monotonic() + seconds
-        return self.stopped(host, frozen=True)
-
-    def thaw(self, host: str) -> dict[str, Any]:
-        """Let them go on."""
-        self.ends.pop(("thaw", host), None)
-        return self.stopped(host, frozen=False)
-
-    def stopped(self, host: str, *, frozen: bool) -> dict[str, Any]:
-        """Freeze or thaw the control group of a host, or signal its processes where there is none."""
-        if self.group is not None:
-            (self.group / host / "cgroup.freeze").write_text("1" if frozen else "0")
-        else:
-            for pid in family(self.running[host].pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
-        return {}
-
-    def reboot(self, host: str, owner: int, directory: str) -> dict[str, Any]:
-        """End a host's processes and namespaces and start it from its disk; answers its new PID 1."""
-        assert self.switch is not None
-        deadline, node = time.monotonic() + START, self.nodes[host]
-        if self.group is not None:
-            cgroups.kill(self.group / host)
-        self.running[host].kill()
-        for order in ("heal", "thaw"):
-            self.ends.pop((order, host), None)
-        if self.group is not None:
-            cgroups.remove(self.group / host)
-        network.detach(node, self.switch.pid)
-        self.running[host] = running = self.start(node)
-        running.pid = int(running.hear("pid", deadline))
-        self.note(owner, directory)
-        network.attach([(node, running.pid)], self.switch.pid)
-        running.hear("booted", deadline)
-        running.go()
-        answers(node, deadline)
-        return {"pid": running.pid}
-
-    def end_faults(self) -> float | None:
-        """End the faults whose time is over; seconds until the next ends, None when there is none."""
-        now = time.monotonic()
-        for (order, host), end in list(self.ends.items()):
-            if end <= now:
-                ORDERS[order](self, host=host)
-        return min((end - now for end in self.ends.values()), default=None)
-
-
-ORDERS: dict[str, Callable[..., dict[str, Any]]] = {
-    "up": Guardian.up,
-    "cut": Guardian.cut,
-    "heal": Guardian.heal,
-    "freeze": Guardian.freeze,
-    "thaw": Guardian.thaw,
-    "reboot": Guardian.reboot,
-}
-
-
-def answers(node: Node, deadline: float) -> None:
-    """Wait until the host's sshd greets. Raises FleetError when it does not in time."""
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection((node.address, 22), timeout=1.0) as caller:
-            if caller.recv(256).startswith(b"SSH-"):
-                return
-        if time.monotonic() > deadline:
-            raise FleetError(f"{node.name}: no sshd answers at {node.address}")
-        time.sleep(0.02)
-
-
-def family(pid: int) -> list[int]:
-    """A process and all its descendants, parents first."""
-    parents: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            child, rest = path.read_text().split(" ", 1)
-            parents.setdefault(int(rest.rpartition(")")[2].split()[1]), []).append(int(child))
-    found = [pid]
-    for each in found:
-        found += parents.get(each, [])
-    return found
+PATIENCE = 5.0  # seconds that a fleet of a killed owner has to go down before we give up its directory
 
 
 def orders(owner: int, wait: Callable[[], float | None]) -> Iterator[dict[str, Any]]:
@@ -272,23 +53,22 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     owner, directory, hosts, mode = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
     try:
-        guardian = Guardian(claim(Path(directory)), hosts, mode)
+        held = lock(Path(directory), patience=PATIENCE)
+        rack = Rack(claim(), hosts, mode)
     except (FleetError, OSError, ValueError) as fault:
         say({"error": str(fault)})
         return
     try:
-        clear(guardian.claim)  # what follows from the number is ours alone now
-        guardian.group = cgroups.make(guardian.claim.instance)
-        for order in orders(owner, guardian.end_faults):
+        for order in orders(owner, rack.end_faults):
             if order["do"] == "down":
                 break
             try:
-                say(ORDERS[order.pop("do")](guardian, **order))
+                say(ORDERS[order.pop("do")](rack, **order))
             except (FleetError, OSError) as fault:
                 say({"error": str(fault)})
     finally:
-        guardian.down()
-    say({})
+        rack.down()
+        os.close(held)
 
 
 if __name__ == "__main__":

@@ -105,18 +105,32 @@ def unlink(fleet: Plan) -> None:
     run(["ip", "route", "delete", "unreachable", fleet.block], check=False)
 
 
-def claim(directory: Path, *, patience: float = 15.0) -> Claim:
+def lock(directory: Path, *, patience: float) -> int:
+    """Take a fleet's directory: a descriptor that holds it until it is closed.
+
+    Raises FleetError when a living fleet works there; a dying one is given `patience` seconds.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    held, deadline = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(held)
+                raise FleetError(f"a fleet is up in {directory} already; end it, or use another directory") from None
+            time.sleep(0.05)
+        else:
+            return held
+
+
+def claim() -> Claim:
     """Clear every killed fleet, then take the first number whose addresses this machine does not use.
 
-    Raises FleetError when a living fleet works in `directory` (a dying one is given `patience` seconds), or when
-    no number is free.
+    Raises FleetError when no number is free.
     """
-    deadline = time.monotonic() + patience
     for instance in known():
-        while (left := take(instance)) is None and noted(instance).get("directory") == str(directory):
-            if time.monotonic() > deadline:
-                raise FleetError(f"a fleet is up in {directory} already (process {noted(instance).get('owner')})")
-            time.sleep(0.05)
+        left = take(instance)
         if left is not None:
             clear(left)
             left.release()
