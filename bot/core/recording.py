@@ -83,7 +83,7 @@ def replay(recording: Recording, program: str) -> bytes:
         asked[name] += 1
         if number is None or (run == "as_root" and not recording.root):
             continue
-        out.append(_section(sign, name, sample, readings[number], seconds, size))
+        out.append(_section(f"{name} {sample}", readings[number], seconds, size, sign))
     return b"".join(out) + sign + b".\n"
 
 
@@ -94,15 +94,15 @@ def _reading_of(sample: int, turn: int, kept: int) -> int | None:
     return kept - 1 if sample == SAMPLES and kept > 1 else None
 
 
-def _section(sign: bytes, name: str, sample: int, reading: Reading, seconds: float, size: int) -> bytes:
+def _section(title: str, reading: Reading, seconds: float, size: int, sign: bytes) -> bytes:
     text = reading.text.encode()
     if not reading.complete:
         text = text.ljust(size)
     end = reading.uptime + (seconds if reading.timed_out else 0.01)
     return b"".join(
         (
-            sign, f"+ {name} {sample} {reading.uptime:.2f}\n".encode(), text[:size],
-            sign, f"- {name} {sample} {end:.2f} {reading.exit_status}\n{reading.stderr}".encode(),
+            sign, f"+ {title} {reading.uptime:.2f}\n".encode(), text[:size],
+            sign, f"- {title} {end:.2f} {reading.exit_status}\n{reading.stderr}".encode(),
             sign, b"=\n",
         )
     )  # fmt: skip
@@ -140,22 +140,18 @@ def load(text: str, file: str = "recording") -> Recording:
         raise ConfigError(f"{file}: a recording of {len(text)} characters, at most {_MAX_FILE} are read")
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or _tagged(event):
-                raise ConfigError(f"{file}:{event.start_mark.line + 1}: anchors, aliases and tags are refused")
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                raise ConfigError(f"{file}:{line}: anchors, aliases and tags are refused")
         return Recording.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as fault:
-        place = getattr(fault, "problem_mark", None)
-        line = f":{place.line + 1}" if place is not None else ""
-        raise ConfigError(f"{file}{line}: {getattr(fault, 'problem', None) or 'no YAML'}") from None
+        mark = fault.problem_mark if isinstance(fault, yaml.MarkedYAMLError) else None
+        place = f"{file}:{mark.line + 1}" if mark is not None else file
+        raise ConfigError(f"{place}: {getattr(fault, 'problem', None) or 'no YAML'}") from None
     except (ValidationError, RecursionError) as fault:
         detail = fault.errors()[0] if isinstance(fault, ValidationError) else None
         where = ".".join(str(step) for step in detail["loc"]) if detail else ""
         raise ConfigError(f"{file}: {where}: {detail['msg'] if detail else 'nested too deep'}") from None
-
-
-def _tagged(event: yaml.Event) -> bool:
-    tag = getattr(event, "tag", None)
-    return tag is not None
 
 
 class _Loader(yaml.SafeLoader):
