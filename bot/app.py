@@ -14,14 +14,15 @@ from bot import actions, probes
 from bot.adapters.files.inventory import load_inventory
 from bot.adapters.files.playbooks import load_playbooks
 from bot.adapters.files.policy import FilePolicy
+from bot.adapters.slack import Catalog, SlackFront, Tuning, connect
 from bot.adapters.ssh import HostShell
 from bot.adapters.store import Store, read_public
 from bot.core import audit
-from bot.core.approval import stamp
+from bot.core.approval import State, stamp
 from bot.core.audit import Entry, Event, Head, Verification
 from bot.core.errors import ConfigError
 from bot.core.host import Inventory
-from bot.core.policy import Actor, Standing
+from bot.core.policy import Actor, Standing, usergroups
 from bot.engine.desk import DutyDesk
 from bot.engine.diagnose import Observer
 from bot.engine.ports import Directory, Shell
@@ -88,6 +89,14 @@ class App:
         """Reading the log is an entry of the log."""
         await self.journal.append([Event("LogRead", actor.key, stamp(self.clock.now()), None, {"what": what})])
 
+    async def status(self) -> Sequence[tuple[str, str]]:
+        """What an operator wants to know at a glance, as label and words."""
+        waiting = len(await self.journal.list(states=[State.PENDING]))
+        return (
+            ("Hosts", f"{len(self.inventory.hosts)} in the inventory, {len(self.desk.playbooks)} playbooks"),
+            ("Changes", f"{waiting} waiting for approval" + (f"; {self.remedy.trouble}" if self.remedy.trouble else "")),
+        )
+
     async def export_audit(self, first: int) -> str:
         """The chain as JSON lines, then one line per signed head."""
         lines = [audit.to_line(entry) async for entry in self.journal.entries(first=first)]
@@ -124,6 +133,44 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     finally:
         await shell.close()
         await journal.close()
+
+
+async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    """Serve Slack, and carry out approved changes, until `stop`. `ready` is set once Slack has greeted the bot.
+
+    Raises ConfigError at once when Slack refuses the tokens or cannot be reached.
+    """
+    settings = app.settings
+    assert settings.slack_bot_token is not None
+    assert settings.slack_app_token is not None
+    policy = FilePolicy(settings.inventory)
+    api, directory = connect(
+        settings.slack_bot_token.get_secret_value(),
+        settings.slack_app_token.get_secret_value(),
+        settings.slack_api_url,
+        lambda: usergroups(policy.policy()),
+    )
+    app.directory.others["slack"] = directory
+    catalog = Catalog(
+        hosts=tuple(app.inventory.hosts),
+        groups=tuple(app.inventory.groups),
+        playbooks={name: playbook.title for name, playbook in app.desk.playbooks.items()},
+    )
+    front = SlackFront(
+        api,
+        desk=app.desk,
+        journal=app.journal,
+        clock=app.clock,
+        catalog=catalog,
+        directory=directory,
+        head=app.journal.head,
+        status=app.status,
+        tuning=Tuning(audit_channel=settings.slack_audit_channel or ""),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        driving = tasks.create_task(app.remedy.drive())
+        await front.run(stop, ready)
+        driving.cancel()
 
 
 async def verification(

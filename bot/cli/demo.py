@@ -22,6 +22,8 @@ from bot.cli.options import PlaybooksOption, StateOption, settings, wait
 from bot.core.errors import ConfigError
 
 DEFAULT_PORT = 8787
+READY = "demo.ready"
+"""Stands beside demo.json once the bot answers: for scripts and tests that wait for it."""
 
 
 @cli.command()
@@ -44,7 +46,7 @@ def demo(
             async with _stage(directory, port, hosts) as (overrides, story):
                 chosen = base.model_copy(update=overrides)
                 (directory / "demo.json").write_text(json.dumps(story, indent=2), encoding="utf-8")
-                await _perform(chosen, story, open_page=open_page)
+                await _perform(chosen, story, directory, open_page=open_page)
 
     wait(work)
 
@@ -65,10 +67,12 @@ class _alone:  # noqa: N801 - used as a function: with _alone(directory)
             raise ConfigError(
                 f"another demo runs in {self.directory}: stop it, or start this one with --state DIR"
             ) from None
+        (self.directory / READY).unlink(missing_ok=True)
         shutil.rmtree(self.directory / "store", ignore_errors=True)
 
     def __exit__(self, *_: object) -> None:
-        (self.directory / "demo.json").unlink(missing_ok=True)
+        for name in ("demo.json", READY):
+            (self.directory / name).unlink(missing_ok=True)
         self.lock.close()
 
 
@@ -103,7 +107,7 @@ async def _stage(directory: Path, port: int, hosts: int) -> AsyncIterator[tuple[
         await slack.stop()
 
 
-async def _perform(chosen: Any, story: dict[str, Any], *, open_page: bool) -> None:
+async def _perform(chosen: Any, story: dict[str, Any], directory: Path, *, open_page: bool) -> None:
     from bot.app import opened, serving  # noqa: PLC0415
 
     stop, ready = asyncio.Event(), asyncio.Event()
@@ -113,6 +117,7 @@ async def _perform(chosen: Any, story: dict[str, Any], *, open_page: bool) -> No
 
     async def announce() -> None:
         await ready.wait()
+        (directory / READY).touch()
         terminal.stdout().print(_words(story))
         if open_page:
             webbrowser.open(story["url"])

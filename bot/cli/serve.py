@@ -1,5 +1,8 @@
 """`netdiag serve`: the bot, from settings."""
 
+import asyncio
+import signal
+
 import typer
 
 from bot.cli import cli
@@ -21,8 +24,11 @@ def serve(inventory: InventoryOption = None, playbooks: PlaybooksOption = None, 
             raise ConfigError(f"NETDIAG_{name} is not set: create the app from slack-manifest.yaml, see docs/slack.md")
 
     async def work() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with opened(chosen) as app:
-            await serving(app)
+            await serving(app, stop=stop, ready=asyncio.Event())
 
     wait(work)
     raise typer.Exit(0)

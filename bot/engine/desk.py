@@ -9,7 +9,8 @@ from bot.core.ask import Ask, Progress
 from bot.core.audit import Event
 from bot.core.errors import AskError, nearest
 from bot.core.host import Host, Inventory
-from bot.core.playbook import Playbook, parse_params
+from bot.core.params import check_params
+from bot.core.playbook import Playbook
 from bot.core.policy import Actor, Standing
 from bot.core.report import Finding, HostReport, Proposal, Report
 from bot.core.selector import select
@@ -40,14 +41,14 @@ class DutyDesk:
         """
         hosts = select(self.inventory, ask.target)
         playbooks = self.chosen(ask.playbooks)
-        params = parse_params(playbooks, ask.params)
+        check_params(playbooks, ask.params)
         run = f"r{self.clock.token()[:10]}"
         begun = self.clock.now()
         done: dict[str, HostReport] = {}
         tell(Progress(run, 0, len(hosts), "reading " + _few([host.name for host in hosts])))
 
         async def each(host: Host, seen: Visit) -> None:
-            report = judge(host, seen, playbooks, params, self.observer.probes)
+            report = judge(host, seen, playbooks, ask.params)
             if isinstance(seen, Snapshot):
                 proposals = await self._propose(host, seen, report.findings, ask.actor, run)
                 report = report.model_copy(update={"proposals": proposals})

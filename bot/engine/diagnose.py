@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.core import visit
-from bot.core.diagnosis import diagnose, probes_of
+from bot.core.diagnosis import diagnose
 from bot.core.host import Host, HostFailure
-from bot.core.playbook import Playbook
+from bot.core.playbook import Playbook, probes_of
 from bot.core.probe import Probe
 from bot.core.report import Coverage, HostReport, Status
 from bot.core.snapshot import Snapshot, Visit
@@ -28,7 +28,7 @@ class Observer:
 
     async def observe(self, host: Host, playbooks: Sequence[Playbook]) -> Visit:
         """One visit with every probe that the playbooks need; a host that cannot be read is a value."""
-        probes = [self.probes[name] for name in probes_of(playbooks, self.probes)]
+        probes = visit.required(probes_of(playbooks), self.probes)
         nonce = self.clock.token()
         program = visit.compose(probes, nonce=nonce, window=self.window)
         deadline, max_bytes = visit.budget(probes, self.window)
@@ -41,11 +41,11 @@ class Observer:
         return Snapshot(host.name, begun, seconds, output.host_key, outcomes)
 
 
-def judge(host: Host, seen: Visit, playbooks: Sequence[Playbook], params: Mapping[str, Any], probes: Probes) -> HostReport:
+def judge(host: Host, seen: Visit, playbooks: Sequence[Playbook], params: Mapping[str, Any]) -> HostReport:
     """What a visit means; a host that could not be read is unknown in every probe, with the same reason (law 1)."""
     if isinstance(seen, HostFailure):
         reason = f"{host.name} could not be read: {seen.reason}"
-        names = probes_of(playbooks, probes)
+        names = probes_of(playbooks)
         coverage = tuple(Coverage(probe=name, state="unknown", reason=reason) for name in names)
         return HostReport(host=host.name, status=Status.UNKNOWN, coverage=coverage, failure=seen)
     report = diagnose(playbooks, seen, params)
