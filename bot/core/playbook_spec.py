@@ -1,14 +1,24 @@
 """What may a playbook file say? The shape as written; the editors' JSON Schema is generated from these models."""
 
-from typing import Any, Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.core.report import Severity
 
 NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 WORD = r"^[a-z][a-z0-9_]*$"
 CONFIRM = r"^([1-9]) of ([1-9])$"
+
+
+def _source(value: Any) -> Any:
+    """A plain truth or number is an expression as it stands."""
+    return json.dumps(value) if isinstance(value, bool | int | float) else value
+
+
+Cel = Annotated[str, BeforeValidator(_source)]
+"""An expression."""
 
 
 class _Spec(BaseModel):
@@ -41,7 +51,7 @@ class OfferSpec(_Spec):
     """The action's id, such as `sysctl.set`."""
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
     """Its parameters: plain values, or text with CEL in braces (`"{q.netns}"` keeps the value's type)."""
-    when: str | None = None
+    when: Cel | None = None
     """CEL: the offer is made only when this is true."""
     say: str = ""
     """Template: what the person who approves should know."""
@@ -52,9 +62,9 @@ class OfferSpec(_Spec):
 class SeverityTable(_Spec):
     """The first condition that is true, worst first, chooses the severity."""
 
-    critical: str | None = None
+    critical: Cel | None = None
     """CEL."""
-    warning: str | None = None
+    warning: Cel | None = None
     """CEL."""
     else_: Severity = Field(alias="else")
     """The severity when none of them is true."""
@@ -67,23 +77,23 @@ class FindingSpec(_Spec):
     """Its name in reports: lower-case words with hyphens."""
     title: str = ""
     """A heading for people; the playbook's title when left out."""
-    each: str | None = None
+    each: Cel | None = None
     """CEL: the list (or map) whose every item is looked at. Left out: one look at the host."""
     as_: str | tuple[str, str] | None = Field(default=None, alias="as")
     """The item's name in the expressions; for a map `[key, value]`."""
-    let: dict[str, str] = Field(default_factory=dict)
+    let: dict[str, Cel] = Field(default_factory=dict)
     """Names for CEL values, in order; later ones may use earlier ones."""
-    where: str | None = None
+    where: Cel | None = None
     """CEL: which items this is about (a parameter's filter). A measurement of a cure keeps to it."""
-    when: str
+    when: Cel
     """CEL: what must be true for the finding."""
     confirm: str | None = Field(default=None, pattern=CONFIRM)
     """`N of M` samples in which `when` must be true; needs a probe that is sampled in a visit."""
     severity: Severity | SeverityTable
     """`critical`, `warning` or `info`; or conditions that choose."""
-    scope: dict[str, str] = Field(default_factory=dict)
+    scope: dict[str, Cel] = Field(default_factory=dict)
     """CEL values that say what the finding is about. `pid` and `inode` change over restarts: not in its identity."""
-    evidence: dict[str, str] = Field(default_factory=dict)
+    evidence: dict[str, Cel] = Field(default_factory=dict)
     """CEL values that prove it, and that measure the cure."""
     say: str
     """Template: the finding in one line."""

@@ -24,10 +24,19 @@ def validate(model: type[M], document: Document, *, strict: bool = True) -> M:
     try:
         return model.model_validate_json(json.dumps(document.value), strict=strict)
     except ValidationError as error:
-        faults = [(_within(document.value, detail["loc"]), detail) for detail in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        faults = [(_within(document.value, detail["loc"]), detail) for detail in found if not _follows(detail, found)]
         faults.sort(key=lambda fault: document.place(fault[0]).line)
         lines = dict.fromkeys(_line(model, document, path, detail) for path, detail in faults)
         raise ConfigError("\n".join(lines)) from None
+
+
+def _follows(detail: ErrorDetails, found: list[ErrorDetails]) -> bool:
+    """Whether a list is only too short because its items are faulty."""
+    size = len(detail["loc"])
+    return detail["type"] == "too_short" and any(
+        other["loc"][:size] == detail["loc"] and len(other["loc"]) > size for other in found
+    )
 
 
 def _line(model: type[BaseModel], document: Document, path: Path, detail: ErrorDetails) -> str:
