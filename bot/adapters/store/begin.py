@@ -10,13 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot.adapters.store import tables
 from bot.adapters.store.connect import READ, connect, immutable_url, sqlite_url
 from bot.adapters.store.place import Place, make_database
-from bot.core.approval import stamp
-from bot.core.audit import Event, chain, genesis
+from bot.core.audit import genesis
 from bot.core.errors import ConfigError
-from bot.engine.ports import Clock
 
 
-async def begin(place: Place, clock: Clock, url: str | None) -> tuple[AsyncEngine, str]:
+async def begin(place: Place, url: str | None) -> tuple[AsyncEngine, str]:
     """The engine and the log's epoch; the tables are made when there are none.
 
     A database on a disk that cannot be written is opened for reading. Raises ConfigError when it is not ours, newer
@@ -27,11 +25,11 @@ async def begin(place: Place, clock: Clock, url: str | None) -> tuple[AsyncEngin
     where = url or str(place.database)
     engine = connect(url or sqlite_url(place.database))
     try:
-        return engine, await _epoch(engine, clock)
+        return engine, await _epoch(engine)
     except OperationalError as fault:
         await engine.dispose()
         if url is None and _settled(place.database):
-            return await _for_reading(place.database, clock)
+            return await _for_reading(place.database)
         raise ConfigError(f"{where}: the store cannot be opened ({words(fault)})") from fault
     except (SQLAlchemyError, ValueError) as fault:
         await engine.dispose()
@@ -42,10 +40,10 @@ async def begin(place: Place, clock: Clock, url: str | None) -> tuple[AsyncEngin
         raise
 
 
-async def _for_reading(database: Path, clock: Clock) -> tuple[AsyncEngine, str]:
+async def _for_reading(database: Path) -> tuple[AsyncEngine, str]:
     engine = connect(immutable_url(database))
     try:
-        return engine, await _epoch(engine, clock)
+        return engine, await _epoch(engine)
     except SQLAlchemyError as fault:
         await engine.dispose()
         raise ConfigError(f"{database}: the store cannot be opened ({words(fault)})") from fault
@@ -57,12 +55,12 @@ def _settled(database: Path) -> bool:
     return database.exists() and database.stat().st_size > 0 and not (ahead.exists() and ahead.stat().st_size > 0)
 
 
-async def _epoch(engine: AsyncEngine, clock: Clock) -> str:
+async def _epoch(engine: AsyncEngine) -> str:
     async with engine.execution_options(**READ).begin() as connection:
         known = await connection.run_sync(_known)
     if not known:
         async with engine.begin() as connection:
-            known = await connection.run_sync(_make, clock)
+            known = await connection.run_sync(_make)
     if "schema" not in known or "epoch" not in known:
         raise ConfigError(f"{engine.url}: not netdiag's store; give another place to --state or NETDIAG_STORE")
     if int(known["schema"]) > tables.SCHEMA:
@@ -81,18 +79,15 @@ def _known(connection: Connection) -> dict[str, str]:
     return {row.key: row.value for row in connection.execute(select(tables.meta))}
 
 
-def _make(connection: Connection, clock: Clock) -> dict[str, str]:
-    """Make the tables and the first entry; another process may have been first."""
+def _make(connection: Connection) -> dict[str, str]:
+    """Make the tables of an empty log; another process may have been first."""
     tables.metadata.create_all(connection)
     known = _known(connection)
     if known:
         return known
     known = {"schema": str(tables.SCHEMA), "epoch": str(uuid.uuid4())}
     connection.execute(insert(tables.meta), [{"key": key, "value": value} for key, value in known.items()])
-    opened = Event("LogOpened", "system:store", stamp(clock.now()), data={"epoch": known["epoch"]})
-    (entry,) = chain(genesis(known["epoch"]), [opened], 0, known["epoch"])
-    connection.execute(insert(tables.audit).values(seq=1, prev=entry.prev, hash=entry.hash, body=entry.body))
-    connection.execute(insert(tables.tail).values(id=1, seq=1, hash=entry.hash, serial=0))
+    connection.execute(insert(tables.tail).values(id=1, seq=0, hash=genesis(known["epoch"]), serial=0))
     return known
 
 

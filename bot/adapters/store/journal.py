@@ -17,7 +17,7 @@ from bot.adapters.store.keys import Keys, load_keys
 from bot.adapters.store.place import Place, prepare
 from bot.adapters.store.seal import Seal
 from bot.adapters.store.writing import Writing
-from bot.core.approval import Decision, Moved, Record, State, busy
+from bot.core.approval import Decision, Moved, Record, State, busy, stamp
 from bot.core.audit import Entry, Event, Head, Verification, Verifier
 from bot.core.halt import HALT, Halt, Switched
 from bot.engine.ports import Clock, Decide, JournalDown
@@ -45,8 +45,10 @@ class Store:
         """
         place = prepare(state)
         keys = load_keys(state)
-        engine, epoch = await begin(place, clock, url)
-        return cls(engine, place, keys, epoch, clock)
+        engine, epoch = await begin(place, url)
+        store = cls(engine, place, keys, epoch, clock)
+        await store._open_log()
+        return store
 
     async def close(self) -> None:
         """Close every connection; safe to call twice."""
@@ -109,6 +111,16 @@ class Store:
         if events:
             async with self._write() as writing:
                 await writing.append(events)
+
+    async def _open_log(self) -> None:
+        """The first entry of a new log, signed like every other: a log without one was taken away."""
+        async with self._read() as connection:
+            end = await rows.one(connection, select(tables.tail.c.seq))
+        if end is not None and end["seq"] == 0:
+            async with self._write() as writing:
+                if (await writing.lock())["seq"] == 0:  # unless another process was first
+                    opened = Event("LogOpened", "system:store", stamp(self._clock.now()), data={"epoch": self.epoch})
+                    await writing.append([opened])
 
     async def entries(self, *, first: int = 1) -> AsyncIterator[Entry]:
         """The chain in order, read in pages so that a long log needs no memory and blocks nobody."""

@@ -47,7 +47,7 @@ def load_keys(state: Path) -> Keys:
     Raises ConfigError when the files are there but are no Ed25519 keys.
     """
     private, public = state / KEY, state / PUBLIC
-    if not private.exists() and not public.exists():
+    if not public.exists():
         _make(private, public)
     try:
         return Keys(read_public(public), _read_private(private))
@@ -81,9 +81,13 @@ def _read_private(path: Path) -> Ed25519PrivateKey:
 
 
 def _make(private: Path, public: Path) -> None:
-    key = Ed25519PrivateKey.generate()
-    _write_once(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
-    kept = _read_private(private)  # another process may have been first
+    if not private.exists():
+        key = Ed25519PrivateKey.generate()
+        _write_once(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    try:
+        kept = _read_private(private)  # another process may have been first
+    except PermissionError as fault:
+        raise ConfigError(f"{public}: is missing; start netdiag once as the user who owns {private.name}") from fault
     _write_once(public, kept.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
 
 
