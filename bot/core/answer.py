@@ -145,7 +145,8 @@ def _answer(lines: list[list[str]], status: int, plan: Plan) -> Answer:  # noqa:
         case "stale":
             return Stale(before)
         case "refused":
-            return RefusedOnHost(rest[0], _text(rest[1]))
+            # Without od the host can say that something is missing, but not what.
+            return RefusedOnHost(rest[0], _text(rest[1]) or "this host has no od command")
         case "seen":
             return Ran(rest[0])
         case "failed":
@@ -156,13 +157,14 @@ def _answer(lines: list[list[str]], status: int, plan: Plan) -> Answer:  # noqa:
 
 
 def _looks(lines: list[list[str]], kind: str, checks: tuple[Check, ...]) -> tuple[Look, ...]:
-    found = []
+    """The last reading of each check: what was read before and again after an undo is one line each time."""
+    found = {}
     for line in lines:
         if line[:2] == ["look", kind]:
             _, _, index, holds, status, out, err = line
-            printed = _text(out) or (f"({_text(err) or 'nothing'}, exit {status})" if status != "0" else "")
-            found.append(Look(checks[int(index)].about, printed, holds == "1", int(status)))
-    return tuple(found)
+            printed = _text(out) or (f"({_text(err) or 'nothing'}, exit {int(status)})" if status != "0" else "")
+            found[int(index)] = Look(checks[int(index)].about, printed, holds == "1", int(status))
+    return tuple(found[index] for index in sorted(found))
 
 
 def _all_hold(looks: tuple[Look, ...], checks: tuple[Check, ...]) -> tuple[Look, ...]:

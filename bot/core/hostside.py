@@ -8,6 +8,7 @@ What is easy to get wrong, and therefore is so here:
 - A step may start a daemon that inherits every descriptor. The lock's descriptor is closed for it, or the host would
   stay locked for as long as that daemon lives; but a process of ours keeps holding the lock until the step is over,
   even when the program itself was killed.
+- busybox's `timeout` leaves a watcher behind for up to a second, with every descriptor it was given.
 - A step gets the usual umask: what it writes, and a daemon that it starts, is not ours to hide.
 - Signals are caught and not ignored: what is ignored would stay ignored in a daemon that a step starts.
 - Text that came from the host leaves only in hex, so it can neither forge nor break the answer.
@@ -138,7 +139,7 @@ enter() {
     rm -rf "$E"
     refuse ledger "the ledger $LEDGER cannot be written: ${said:-no space}"
   }
-  timeout -s KILL 10 sync "$E" "$LEDGER" >/dev/null 2>&1
+  timeout -s KILL 10 sync "$E" "$LEDGER" >/dev/null 2>&1 9>&-
 }
 
 flat() { set -- $1; FLAT=$*; }
@@ -222,7 +223,7 @@ APPLY = r"""
 lasting() {
   case $(cat /proc/self/cgroup 2>/dev/null) in
     *session-*.scope*)
-      case $(timeout -s KILL 5 loginctl show-session -p KillUserProcesses 2>/dev/null) in
+      case $(timeout -s KILL 5 loginctl show-session -p KillUserProcesses 2>/dev/null 9>&-) in
         *=yes) refuse unarmed "logind ends processes with their session (KillUserProcesses=yes), and with them the\
  automatic revert: name the login user in KillExcludeUsers= of logind.conf" ;;
       esac ;;

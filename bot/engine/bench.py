@@ -16,9 +16,6 @@ from bot.core.transaction import LAYOUT, Layout
 from bot.engine.access import current_policy
 from bot.engine.ports import Clock, Directory, Journal, PolicySource, Shell
 
-HALT = ("halt", "switch")
-"""Where the journal remembers the kill switch: {"why": "..."}; an empty `why` means it is not set."""
-
 
 class Observes(Protocol):
     """Reads a host once with every probe that the playbooks need."""
@@ -67,8 +64,7 @@ class Bench:
     async def ground(self, host: Host) -> Ground:
         """What holds now. Raises ConfigError for a broken policy, JournalDown when its change cannot be logged."""
         policy = await current_policy(self.policy, self.journal, self.clock)
-        switch = await self.journal.recall(*HALT)
-        return Ground(self.clock.now(), policy, host, str((switch or {}).get("why", "")))
+        return Ground(self.clock.now(), policy, host, await self.journal.halted())
 
     async def standings(self, record: Record) -> Mapping[str, Standing]:
         """Who the voters are right now, by `Actor.key`."""
