@@ -48,8 +48,8 @@ def write(directory: Path, fleet: Plan, keys: Mapping[str, str], people: People,
             "user": "netdiag",
             "port": 22,
             "sudo": True,
-            "known_hosts": str(directory / "known_hosts"),
-            "key": str(client),
+            "known_hosts": "known_hosts",  # beside the inventory, wherever that is moved
+            "key": client.name,
         },
         "hosts": {
             node.name: {"address": node.address, "labels": {**node.role.labels, "dc": "demo"}} for node in fleet.nodes

@@ -50,7 +50,7 @@ SHOP: Final = Role(
     (
         Service(
             "shop",
-            ("shop.py", "80", "20"),
+            ("shop.py", "80", "6"),
             {
                 "POD": POD,
                 "NAMESPACE": POD_NAMESPACE,
@@ -62,7 +62,7 @@ SHOP: Final = Role(
             },
         ),
     ),
-    ("dial", POD_ADDRESS, "80", "300"),
+    ("dial", POD_ADDRESS, "80", "600"),
     (POD_NETWORK,),
 )
 LEAKY: Final = Role(

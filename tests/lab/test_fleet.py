@@ -156,8 +156,9 @@ async def test_node_2_is_busy_and_drops_nobody(fleet: Fleet) -> None:
 async def test_the_queue_of_the_shop_is_capped_by_its_namespace_and_not_by_the_node(fleet: Fleet) -> None:
     assert await in_shop(fleet, "sysctl -n net.core.somaxconn") == "128"
     assert await said(fleet, "node-3", "sysctl -n net.core.somaxconn") == "4096"
-    full, limit = await shop_queue(fleet)
-    assert (full, limit) == (129, 128)
+    seen = [await shop_queue(fleet) for _ in range(20)]
+    assert {limit for _, limit in seen} == {128}
+    assert sum(waiting == 129 for waiting, _ in seen) >= 15, "full at nearly every look, and not just now and then"
 
 
 async def test_the_shop_drops_clients_in_its_own_namespace_only(fleet: Fleet) -> None:
@@ -205,7 +206,7 @@ async def test_the_shop_heals_by_a_larger_limit_and_a_reload_and_not_by_the_limi
     await asyncio.sleep(5)
     waiting, limit = await shop_queue(fleet)
     assert limit == 4096
-    assert 128 < waiting <= 300
+    assert 128 < waiting <= 600
     assert await shop_overflows(fleet) == healed
 
 

@@ -36,8 +36,9 @@ start() {
         mkdir -p "$scope"
     fi
     mkfifo "$run/go"
-    setsid unshare --net --uts --ipc --mount --pid --fork --kill-child --propagation private \
-        /bin/sh /etc/netdiag-demo/pod.sh inside "$name" "$scope" <"$run/go" >>"$log" 2>&1 &
+    # The first of the two stays outside, in the node's network and group, as a runtime's shim does.
+    setsid unshare --uts --ipc --mount --pid --fork --kill-child --propagation private \
+        unshare --net /bin/sh /etc/netdiag-demo/pod.sh inside "$name" "$scope" <"$run/go" >>"$log" 2>&1 &
     exec 3>"$run/go"
     tries=250
     while [ ! -s "$run/pid" ]; do
