@@ -42,7 +42,7 @@ class ProcessSockets(Facts):
     pod: str
     """Its pod; empty: none."""
     unit: str
-    """Its service unit; empty: none."""
+    """Its service unit; empty: none. A process in a container has one only if it is that unit's main process."""
     sockets: int
     """Socket descriptors that it holds."""
     by_state: dict[str, int]
@@ -213,6 +213,7 @@ def parse(readings: Sequence[Reading], seen: Seen) -> SocketFdsFacts:
     spaces, units = joined(seen, "netns"), joined(seen, "units")
     namespaces = spaces.namespaces if isinstance(spaces, NetnsFacts) else {}
     services = units.of_pid if isinstance(units, UnitsFacts) else {}
+    mains = {unit.main_pid for unit in units.units.values()} if isinstance(units, UnitsFacts) else set()
     processes = []
     for pid, states in held.items():
         if pid not in stats:
@@ -221,6 +222,8 @@ def parse(readings: Sequence[Reading], seen: Seen) -> SocketFdsFacts:
         detached = states.pop("detached", 0)
         netns = of_pid.get(pid, "")
         member = membership(groups.get(pid, ()))
+        # a unit around containers is not the unit of what runs in them; one whose main process this is, is
+        unit = "" if (member.container or member.pod) and pid not in mains else services.get(str(pid), "") or member.unit
         processes.append(
             ProcessSockets(
                 pid=pid,
@@ -231,7 +234,7 @@ def parse(readings: Sequence[Reading], seen: Seen) -> SocketFdsFacts:
                 by_state=states,
                 detached=detached,
                 fd_limit=limits.get(pid, 0),
-                **_names(netns, member, services.get(str(pid), ""), namespaces),
+                **_names(netns, member, unit, namespaces),
             )
         )
     processes.sort(key=lambda p: (-p.sockets, p.pid))
@@ -295,7 +298,7 @@ def _names(netns: str, member: Membership, unit: str, namespaces: Mapping[str, N
         "netns_label": space.label if space is not None else f"net:[{netns}]",
         "container": (space.container if space is not None and inside else "") or member.container[:12],
         "pod": (space.pod if space is not None and inside else "") or member.pod,
-        "unit": "" if member.container else neutral(unit or member.unit, 128),
+        "unit": neutral(unit, 128),
     }
 
 
