@@ -129,7 +129,9 @@ class Store:
             async with self._read() as connection:
                 found = await rows.every(connection, wanted)
             for row in found:
-                yield Entry(row["seq"], row["prev"], bytes(row["body"]), row["hash"], self.epoch)
+                body = row["body"]  # text, where somebody edited it by hand
+                content = body if isinstance(body, bytes) else str(body).encode()
+                yield Entry(row["seq"], row["prev"], content, row["hash"], self.epoch)
             if not found:
                 return
             first = found[-1]["seq"] + 1

@@ -81,14 +81,15 @@ def _read_private(path: Path) -> Ed25519PrivateKey:
 
 
 def _make(private: Path, public: Path) -> None:
-    if not private.exists():
-        key = Ed25519PrivateKey.generate()
-        _write_once(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     try:
-        kept = _read_private(private)  # another process may have been first
-    except PermissionError as fault:
-        raise ConfigError(f"{public}: is missing; start netdiag once as the user who owns {private.name}") from fault
-    _write_once(public, kept.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
+        if not private.exists():
+            key = Ed25519PrivateKey.generate()
+            _write_once(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+        kept = _read_private(private).public_key()  # another process may have been first
+        _write_once(public, kept.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
+    except OSError as fault:
+        remedy = f"start netdiag once as the user who owns {private.parent}"
+        raise ConfigError(f"{public}: cannot be made ({fault.strerror}); {remedy}") from fault
 
 
 def _write_once(path: Path, content: bytes, mode: int) -> None:
