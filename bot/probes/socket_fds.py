@@ -223,7 +223,8 @@ def parse(readings: Sequence[Reading], seen: Seen) -> SocketFdsFacts:
         netns = of_pid.get(pid, "")
         member = membership(groups.get(pid, ()))
         # a unit around containers is not the unit of what runs in them; one whose main process this is, is
-        unit = "" if (member.container or member.pod) and pid not in mains else services.get(str(pid), "") or member.unit
+        foreign = (member.container or member.pod) and pid not in mains
+        unit = "" if foreign else services.get(str(pid), "") or member.unit
         processes.append(
             ProcessSockets(
                 pid=pid,
