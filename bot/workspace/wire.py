@@ -1,11 +1,11 @@
 """How do people, channels, messages, files and views look in JSON? Pure; the shapes of Slack's own replies."""
 
 from dataclasses import dataclass
-from zlib import crc32
+from zlib import adler32
 
 from bot.workspace.model import Channel, File, Json, Kind, Message, Person, View, Workspace
 
-COLOURS = ("9f69e7", "4bbe2e", "e7392d", "3c989f", "674b1b", "e96699", "e0a729", "684b6c", "5b89d5", "2b6836")
+COLOURS = ("7a5bc0", "2f7fc1", "a34b4b", "8a6d3b", "c2557a", "5566b8", "b3683a", "3a8f5c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def person(one: Person, team_id: str) -> Json:
 
 def colour(user: str) -> str:
     """A stable colour per person, six hex digits."""
-    return COLOURS[crc32(user.encode()) % len(COLOURS)]
+    return COLOURS[adler32(user.encode()) % len(COLOURS)]
 
 
 def channel(one: Channel, world: Workspace, app: App) -> Json:
@@ -77,6 +77,8 @@ def channel(one: Channel, world: Workspace, app: App) -> Json:
         "is_private": one.kind is Kind.PRIVATE,
         "is_general": one.name == "general",
         "is_shared": False,
+        "is_ext_shared": False,
+        "is_pending_ext_shared": False,
         "is_member": app.user_id in one.members,
         "unlinked": 0,
         "creator": app.user_id,

@@ -168,6 +168,10 @@ class SlackApi:
             raise
         return self.me
 
+    def anonymous(self) -> AsyncWebClient:
+        """A client over the same session without a token: bolt brings the token of each request itself."""
+        return AsyncWebClient(base_url=self.base_url, timeout=TIMEOUT, session=self._session)
+
     async def close(self) -> None:
         """Close the session; calls fail from now on."""
         session, self._session = self._session, None

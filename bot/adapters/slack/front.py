@@ -1,12 +1,13 @@
 """How do the parts of the Slack front end run together, and how do they stop?"""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.error import BoltError
 
 from bot.adapters.slack import talk
 from bot.adapters.slack.anchor import Anchor
@@ -104,7 +105,7 @@ class SlackFront:
         return self._socket is not None and await self._socket.connected()
 
     async def _serve(self, stop: asyncio.Event, ready: asyncio.Event | None) -> None:
-        app = AsyncApp(name="netdiag", client=self._api.client, authorize=self._authorize)  # type: ignore[arg-type]  # None: not ours
+        app = AsyncApp(name="netdiag", client=self._api.anonymous(), authorize=authorizer(self._api))
         self._listener.attach(app)
         socket = self._socket = Socket(app, self._api.app_token, self._greeted)
         try:
@@ -129,14 +130,6 @@ class SlackFront:
 
     def _greeted(self, app_id: str) -> None:
         self._clicks.app = app_id
-
-    async def _authorize(self, team_id: str | None = None) -> AuthorizeResult | None:
-        """Who we are, without asking Slack at each event; another team's event is nobody's."""
-        me = self._api.me
-        if team_id not in (None, me.team):
-            log.warning("slack.stranger", team=team_id)
-            return None
-        return AuthorizeResult.from_auth_test_response(auth_test_response=me.answer, bot_token=self._api.client.token)
 
     async def _recover(self) -> None:
         """Clicks that were taken are carried out now; runs are told as interrupted."""
@@ -189,6 +182,18 @@ def connect(
     """
     api = SlackApi(bot_token, app_token, base_url)
     return api, SlackDirectory(api, usergroups)
+
+
+def authorizer(api: SlackApi) -> Callable[..., Awaitable[AuthorizeResult]]:
+    """Who we are, for bolt, without asking Slack at each event; another team's event is nobody's."""
+
+    async def authorize(team_id: str | None = None) -> AuthorizeResult:
+        if team_id not in (None, api.me.team):
+            log.warning("slack.stranger", team=team_id)
+            raise BoltError(f"an event of team {team_id}, which is not ours")
+        return AuthorizeResult.from_auth_test_response(auth_test_response=api.me.answer, bot_token=api.client.token)
+
+    return authorize
 
 
 async def _first(*events: asyncio.Event) -> None:
