@@ -55,10 +55,11 @@ ledger() {
     refuse ledger "the ledger $LEDGER cannot be written as uid $(id -u): ${said:-$(head -c 300 "$W/dd")}"
 }
 
-# born PID: its start time in clock ticks (stat field 22), nothing when there is no such process.
+# born PID: its start time in clock ticks (stat field 22), nothing when there is no such process or it has ended.
 born() {
   { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
   set -- ${line##*) }
+  [ "$1" != Z ] || return 1
   printf '%s' "${20}"
 }
 

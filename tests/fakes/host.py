@@ -23,7 +23,7 @@ SHELLS = {
 
 NONCE = "5ca1ab1e5ca1ab1e"
 
-WRITE = 'printf "%s\\n" "$1" >"$2" && echo ran >>"$2.log"'
+WRITE = 'printf "%s\\n" "$1" >"$2" && printf "%s\\n" "$1" >>"$2.log"'
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 30.0) -> None:
