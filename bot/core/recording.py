@@ -170,7 +170,7 @@ _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\.\d)(?!\w)")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
 _COMMAND = re.compile(r"(?<=:)(\d{1,10}) \((.{1,64})\) (?=[A-Z] )")
 _BOOT_ID = re.compile(r"(?m)^boot_id=.*$")
-_VERSIONS = ("kernel=", "os.")
+_VERSIONS = ("kernel=", "VERSION_ID=", "PRETTY_NAME=")
 
 
 class _Aliases:

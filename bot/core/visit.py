@@ -94,8 +94,8 @@ cap=
 case $(timeout --help) in *--kill-after*) cap='timeout -k 1' ;; esac
 """
 
-# One ls for all links; a link that cannot be read prints no arrow. `printf` is a builtin and knows no argument limit.
-_NETNS = r"""found=$(printf '%s\n' /proc/[0-9]*/ns/net | xargs ls -ln | awk -v self="$self" -v most="$most_netns" '
+# One ls for all links; a link that cannot be read prints no arrow.
+_NETNS = r"""found=$(ls -ln /proc/[0-9]*/ns/net | awk -v self="$self" -v most="$most_netns" '
   $NF ~ /^net:\[[0-9]+\]$/ {
     split($(NF - 2), part, "/"); pid = part[3] + 0; id = substr($NF, 6, length($NF) - 6)
     if (!(id in least)) { total++; least[id] = pid } else if (pid < least[id]) least[id] = pid

@@ -1,5 +1,6 @@
 """Which machine is this, what runs on it, and since when?"""
 
+import re
 from collections.abc import Sequence
 
 from bot.core.probe import Facts, ParseError, Probe, Reading, Seen
@@ -27,7 +28,7 @@ class IdentityFacts(Facts):
     uptime: float
     """Seconds since boot, /proc/uptime."""
     epoch: float
-    """The host's own clock, seconds since 1970 UTC, full seconds."""
+    """The host's own clock, seconds since 1970 UTC: boot time (/proc/stat) plus uptime, exact to a second."""
     page_size: int
     """Bytes in a page: the unit of tcp_mem and of sockstat's `mem`."""
     cpus: int
@@ -37,41 +38,45 @@ class IdentityFacts(Facts):
 
 
 SCRIPT = (
-    need("uname", "date", "getconf")
+    need("uname", "grep")
     + r"""
 put() { printf '%s=%s\n' "$1" "$2"; }
 uname=$(uname -rnm) || exit
 set -- $uname
 put hostname "$1"; put kernel "$2"; put machine "$3"
 read -r boot </proc/sys/kernel/random/boot_id; put boot_id "$boot"
-put epoch "$(date +%s)"
-put page_size "$(getconf PAGESIZE)"
-cpus=0; while read -r key rest; do case $key in cpu[0-9]*) cpus=$((cpus + 1)) ;; intr) break ;; esac; done </proc/stat
-put cpus "$cpus"
+page=
+while read -r key size unit; do
+  [ "$key" != KernelPageSize: ] || { page=$((size * 1024)); break; }
+done </proc/self/smaps
+put page_size "${page:-$(getconf PAGESIZE)}"
 while read -r key uid euid rest; do [ "$key" != Uid: ] || { put uid "$euid"; break; }; done </proc/self/status
-for file in /etc/os-release /usr/lib/os-release; do
-  [ -r "$file" ] || continue
-  while IFS= read -r line; do
-    case $line in ID=*|PRETTY_NAME=*|VERSION_ID=*) printf 'os.%s\n' "$line" ;; esac
-  done <"$file"
-  break
-done
+grep -shE '^(btime [0-9]+$|cpu[0-9]|ID=|PRETTY_NAME=|VERSION_ID=)' /proc/stat /etc/os-release
 :
 """
 )
+
+
+_KEYS = frozenset({"kernel", "boot_id", "hostname", "machine", "page_size", "uid", "ID", "PRETTY_NAME", "VERSION_ID"})
 
 
 def parse(readings: Sequence[Reading], _seen: Seen) -> IdentityFacts:
     """Read `key=value` lines. Raises ParseError when one that every Linux has is missing."""
     reading = readings[-1]
     values: dict[str, str] = {}
+    cpus = 0
     for line in reading.text.splitlines():
-        key, equals, value = line.partition("=")
-        if not equals:
+        key, _, value = line.partition("=")
+        if line.startswith("btime "):
+            values["btime"] = line.removeprefix("btime ")
+        elif re.match(r"cpu\d+ ", line):
+            cpus += 1
+        elif key in _KEYS:
+            values[key] = value
+        else:
             raise ParseError(f"expected key=value, got {line[:60]!r}")
-        values[key] = value
-    names(values, "kernel", "boot_id", "hostname", "machine", "epoch", "page_size", "cpus", "uid")
-    page_size, cpus = number(values["page_size"]), number(values["cpus"])
+    names(values, "kernel", "boot_id", "hostname", "machine", "btime", "page_size", "uid")
+    page_size = number(values["page_size"])
     if page_size <= 0 or cpus <= 0:
         raise ParseError(f"page size {page_size}, {cpus} processors")
 
@@ -81,13 +86,13 @@ def parse(readings: Sequence[Reading], _seen: Seen) -> IdentityFacts:
     return IdentityFacts(
         kernel=text("kernel"),
         boot_id=text("boot_id"),
-        os_id=text("os.ID"),
-        os_name=text("os.PRETTY_NAME"),
-        os_version=text("os.VERSION_ID"),
+        os_id=text("ID"),
+        os_name=text("PRETTY_NAME"),
+        os_version=text("VERSION_ID"),
         hostname=text("hostname"),
         machine=text("machine"),
         uptime=reading.uptime,
-        epoch=float(number(values["epoch"])),
+        epoch=number(values["btime"]) + reading.uptime,
         page_size=page_size,
         cpus=cpus,
         uid=number(values["uid"]),
@@ -100,5 +105,5 @@ PROBE = Probe(
     script=SCRIPT,
     parse=parse,
     facts=IdentityFacts,
-    max_bytes=16_384,
+    max_bytes=131_072,
 )

@@ -71,7 +71,7 @@ plan=$(grep -sHE '^(TCP6?: inuse [1-9]|TcpExt: )' $files /dev/null | awk '
     }
   }
   { split($1, part, "/"); pid = part[3] }
-  $1 !~ /TcpExt:$/ { used[pid] = 1; next }
+  $1 !~ /TcpExt:$/ { used[pid] += $3; next }
   !(pid in over) {
     over[pid] = drop[pid] = 0
     for (i = 2; i <= NF; i++) { if ($i == "ListenOverflows") over[pid] = i; if ($i == "ListenDrops") drop[pid] = i }
@@ -81,12 +81,17 @@ plan=$(grep -sHE '^(TCP6?: inuse [1-9]|TcpExt: )' $files /dev/null | awk '
   END {
     for (pid in used) if (pid in id) {
       print "drops", id[pid], counted[pid] "/"
+      print "used", id[pid], pid ":" used[pid]
       if (ENVIRON["SAMPLE"] == 1 || id[pid] in again || before[id[pid]] != counted[pid] "/") print "enter", id[pid], pid
     }
   }')
+# `state listening`, not `-l`: the latter makes the kernel walk the table of connections, too
 look() {
   enter="nsenter -t $2 -n"; [ "$1" != "$NETNS_SELF" ] || enter=
-  rows=$($enter ss -HOltnem 2>/dev/null) || rows=$($enter ss -ltnem) || { [ ! -d "/proc/$2" ] || exit 1; return 0; }
+  rows=$($enter ss -HOtnem state listening 2>/dev/null) || rows=$($enter ss -tnem state listening) || {
+    [ ! -d "/proc/$2" ] || exit 1
+    return 0
+  }
   printf 'in %s\n%s\n' "$1" "$rows"
 }
 all=$(
@@ -97,14 +102,15 @@ printf '%s\n' "$all"
 [ "$SAMPLE" = 1 ] || exit 0
 { printf '%s\n' "$plan"; printf '%s\n' "$all"; } | awk '
   $1 == "drops" { print; next }
+  $1 == "used" { split($3, part, ":"); pid[$2] = part[1]; used[$2] = part[2]; next }
   $1 == "in" { id = $2; next }
-  $2 ~ /^[0-9]+$/ && $2 > 0 && !(id in told) { told[id] = 1; print "waiting", id }
-  match($0, / ino:[0-9]+/) { print "listens", id, substr($0, RSTART + 5, RLENGTH - 5) }' >&4
+  ($1 ~ /^[1-9]/ || $1 == "LISTEN" && $2 > 0) && !(id in told) { told[id] = 1; print "waiting", id }
+  match($0, / ino:[0-9]+/) { known[id]++; print "listens", id, substr($0, RSTART + 5, RLENGTH - 5) }
+  END { print "looked"; for (id in used) if (used[id] > known[id]) print "connected", id, pid[id] }' >&4
 :
 """
 )
 
-_STATES = frozenset({"LISTEN", "UNCONN"})
 _INODE = re.compile(r"(?:^|\s)ino:(\d{1,12})(?=\s|$)")
 _DROPS = re.compile(r"skmem:\([^()]{0,200},d(\d{1,20})\)")
 
@@ -153,24 +159,24 @@ def whole_rows(lines: Sequence[str]) -> list[str]:
 
 
 def listener(row: str, netns: str = "") -> Listener:
-    """One row of `ss -ltnem`, without its owner. Raises ParseError."""
-    words = row.split(maxsplit=5)
-    if len(words) < 5 or words[0] not in _STATES:  # noqa: PLR2004 - state, two queues, two addresses
+    """One row of `ss -tnem state listening`, which may name the state, without its owner. Raises ParseError."""
+    words = row.removeprefix("LISTEN").split(maxsplit=4)
+    if len(words) < 4:  # noqa: PLR2004 - two queues, two addresses
         raise ParseError(f"expected a listening socket, got {row[:80]!r}")
-    address, colon, port = words[3].rpartition(":")
+    address, colon, port = words[2].rpartition(":")
     if not colon or not port.isdecimal():
-        raise ParseError(f"expected address:port, got {words[3][:60]!r}")
-    rest = words[5] if len(words) > 5 else ""  # noqa: PLR2004 - what follows the addresses
+        raise ParseError(f"expected address:port, got {words[2][:60]!r}")
+    rest = words[4] if len(words) > 4 else ""  # noqa: PLR2004 - what follows the addresses
     inode = _INODE.search(rest)
     drops = _DROPS.findall(rest)
     return Listener(
         netns=netns,
         netns_label=f"net:[{netns}]",
-        local=neutral(words[3], 80),
+        local=neutral(words[2], 80),
         address=neutral(address.strip("[]"), 60),
         port=number(port),
-        recv_q=number(words[1]),
-        send_q=number(words[2]),
+        recv_q=number(words[0]),
+        send_q=number(words[1]),
         inode=int(inode[1]) if inode else 0,
         drops=int(drops[-1]) if drops else None,
         pid=0,

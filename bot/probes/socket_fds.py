@@ -85,15 +85,19 @@ sizes=$(stat -c '%s %n' /proc/[0-9]*/fd 2>/dev/null | awk -v small=$small -v lar
 now=${sizes%%"$nl"*}; sizes=${sizes#*"$nl"}; later=${sizes%%"$nl"*}; unwalked=${sizes#*"$nl"}
 [ -n "$now$later" ] || now=$(echo /proc/[0-9]*/fd)
 
-# namespaces that hold more TCP sockets than the listeners already known
-tcp=$(grep -sHE '^TCP6?: inuse [1-9]' $files /dev/null | awk '
-  BEGIN {
-    n = split(ENVIRON["NETNS"], word); for (i = 1; i + 2 <= n; i += 3) id[word[i + 1]] = word[i]
-    n = split(ENVIRON["CARRY"], line, "\n")
-    for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "listens") known[word[2]]++ }
-  }
-  { split($1, part, "/"); used[part[3]] += $3 }
-  END { for (pid in used) if (pid in id && used[pid] > known[id[pid]] + 0) print id[pid], pid }')
+# namespaces with more TCP sockets than the listeners that are known already: their connections are read
+case $CARRY in
+*looked*)
+  tcp=; set -- $CARRY
+  while [ $# -ge 3 ]; do
+    case $1 in looked) shift ;; connected) tcp="$tcp $2 $3"; shift 3 ;; *) shift 3 ;; esac
+    [ "$1" != waiting ] || shift 2
+  done ;;
+*) tcp=$(grep -sHE '^TCP6?: inuse [1-9]' $files /dev/null | awk '
+  BEGIN { n = split(ENVIRON["NETNS"], word); for (i = 1; i + 2 <= n; i += 3) id[word[i + 1]] = word[i] }
+  { split($1, part, "/"); used[part[3]] = 1 }
+  END { for (pid in used) if (pid in id) print id[pid], pid }') ;;
+esac
 connections() {
   set -- $tcp
   while [ $# -ge 2 ]; do
@@ -140,14 +144,10 @@ states=$({ tables; connections; } 2>/dev/null | awk '
     if (!($1 in name)) { s = tolower($1); gsub(/-/, "_", s); name[$1] = s }
     if (inode > 0) print inode, name[$1]
   }')
-descriptors() {
-  case $(find --version 2>/dev/null) in
-    *GNU*) find "$@" -printf '%p %l\n' ;;
-    *) ls -ln "$@" ;;
-  esac 2>/dev/null
-}
-walk() { # directories; prints totals, processes and owners
-  { printf '%s\n-\n' "$states"; descriptors "$@"; } | awk -v shown=$shown '
+with_find() { find "$@" -printf '%p %l\n' 2>/dev/null; } # GNU; half the cost
+with_ls() { ls -ln "$@" 2>/dev/null; }
+walk() { # how, directories; prints totals, processes and owners
+  { printf '%s\n-\n' "$states"; "$@"; } | awk -v shown=$shown '
     !begun { if ($0 == "-") begun = 1; else state[$1] = $2; next }
     /^\/proc\/[0-9]+\/fd:$/ { split($0, part, "/"); at = part[3]; next }
     $NF !~ /^socket:\[[0-9]+\]$/ { next }
@@ -162,6 +162,8 @@ walk() { # directories; prints totals, processes and owners
     }
     END {
       print "total", total + 0
+      for (inode in state) if (state[inode] == "listen" && !(inode in owner)) lost++
+      print "lost", lost + 0
       for (inode in owner) { print "owner", inode, owner[inode]; wanted[owner[inode]] = 1 }
       for (least = 1; ; least *= 2) {
         n = 0; for (pid in sockets) if (sockets[pid] >= least) n++
@@ -174,13 +176,13 @@ walk() { # directories; prints totals, processes and owners
       }
     }'
 }
-found=$(walk $now)
-lost=$(printf '%s\n-\n%s\n' "$states" "$found" | awk '
-  $0 == "-" { found = 1; next }
-  !found { if ($2 == "listen") seek[$1] = 1; next }
-  $1 == "owner" { delete seek[$2] }
-  END { for (inode in seek) n++; print n + 0 }')
-if [ "$lost" -gt 0 ] && [ -n "$later" ]; then found=$found$nl$(walk $later); unwalked=0; fi
+how=with_find
+found=$(walk $how $now)
+case $found in "total 0$nl"*) how=with_ls; found=$(walk $how $now) ;; esac
+case $found in
+*"lost 0$nl"* | *"lost 0") ;;
+*) [ -z "$later" ] || { found=$found$nl$(walk $how $later); unwalked=0; } ;;
+esac
 printf 'unwalked %s\n%s\n\n' "$unwalked" "$found"
 files= links=
 set -- $found
@@ -191,13 +193,13 @@ done
 [ -n "$files" ] || exit 0
 grep -sHE '^([0-9]+ \(|Max open files|0:|[0-9]+:[^:]*(name=systemd|memory|pids|cpu))' $files
 echo
-ls -ln $links 2>/dev/null | awk '{ print $(NF - 2), $NF }'
+ls -ln $links 2>/dev/null
 :
 """
 )
 
 _STATE = re.compile(r"([a-z][a-z0-9_]{0,30})=(\d{1,12})")
-_LINK = re.compile(r"/proc/(\d{1,10})/ns/net net:\[(\d{1,20})\]")
+_LINK = re.compile(r".{0,120} /proc/(\d{1,10})/ns/net -> net:\[(\d{1,20})\]")
 
 
 def parse(readings: Sequence[Reading], seen: Seen) -> SocketFdsFacts:
@@ -251,6 +253,8 @@ def _holders(lines: Sequence[str]) -> tuple[int, int, dict[str, int], dict[int, 
         match line.split():
             case ["unwalked", n]:
                 unwalked = number(n)
+            case ["lost", _]:
+                pass
             case ["total", n]:
                 total, told = total + number(n), True
             case ["owner", inode, pid]:

@@ -47,16 +47,18 @@ if [ -d /run/openrc ]; then echo 'manager openrc'
 elif [ -d /etc/init.d ]; then echo 'manager sysv'
 else echo 'manager none'; exit 0
 fi
+listed=no
 for file in /run/*.pid /run/*/*.pid; do
   [ -f "$file" ] && read -r pid rest <"$file" || continue
   name=${file##*/}; name=${name%.pid}; up=${file%/*}
   for name in "$name" "${name%d}" "${up##*/}"; do
     if [ -n "$name" ] && [ -f "/etc/init.d/$name" ] && [ -x "/etc/init.d/$name" ]; then
-      printf '%s %.20s\n' "$name" "$pid"; break
+      printf '%s %.20s\n' "$name" "$pid"; listed=yes; break
     fi
   done
 done
 echo ---
+[ $listed = yes ] || exit 0
 printf '%s\n' /proc/[0-9]*/stat | xargs grep -sh '' | awk '
   { pid = $1; sub(/.*\) /, ""); print pid, $2, $20 }'
 :
