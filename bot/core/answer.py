@@ -105,6 +105,9 @@ _EXIT = {
     "unverified": 14,
 }
 _WHY = {"step": "a step failed", "verify": "the steps ran but the result does not show", "ledger": "the ledger is full"}
+_STATES = frozenset(
+    "none intent begun applied confirmed reverted failed unrestored stale void absent".split()  # noqa: SIM905 - a line
+)
 _HEX = re.compile(r"-|(?:[0-9a-f]{2})+")
 
 
@@ -117,7 +120,7 @@ def parse(stdout: bytes, status: int | None, nonce: str, plan: Plan) -> Answer:
         return lines
     try:
         return _answer(lines, status, plan)
-    except (ValueError, IndexError) as fault:
+    except (ValueError, IndexError, KeyError) as fault:
         return NoAnswer(f"the answer cannot be read: {neutral(str(fault), 80)}")
 
 
@@ -148,12 +151,12 @@ def _answer(lines: list[list[str]], status: int, plan: Plan) -> Answer:  # noqa:
             # Without od the host can say that something is missing, but not what.
             return RefusedOnHost(rest[0], _text(rest[1]) or "this host has no od command")
         case "seen":
-            return Ran(rest[0])
+            return Ran(_state(rest[0]))
         case "failed":
             return FailedOnHost(_WHY[rest[0]], _said(told), rest[1] == "restored", before or after)
         case "unverified":
             return Unverified(after)
-    return Told(rest[0], ["armed", "yes"] in told, before, after)
+    return Told(_state(rest[0]), ["armed", "yes"] in told, before, after)
 
 
 def _looks(lines: list[list[str]], kind: str, checks: tuple[Check, ...]) -> tuple[Look, ...]:
@@ -178,6 +181,12 @@ def _said(lines: list[list[str]]) -> str:
         if kind == "step" and status != "0":
             return f"exit {int(status)}: {_text(said)}"
     return ""
+
+
+def _state(word: str) -> str:
+    if word not in _STATES:
+        raise ValueError(f"no state of the ledger: {word[:20]!r}")
+    return word
 
 
 def _text(word: str) -> str:
