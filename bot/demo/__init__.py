@@ -2,5 +2,6 @@
 
 from bot.demo.fleet import Fleet
 from bot.demo.machine import FleetError, availability
+from bot.demo.replay import replay_inventory
 
-__all__ = ["Fleet", "FleetError", "availability"]
+__all__ = ["Fleet", "FleetError", "availability", "replay_inventory"]

@@ -13,13 +13,20 @@ People = Mapping[str, Mapping[str, str]]
 
 
 def policy(people: People, self_approval: str) -> dict[str, Any]:
-    """The access policy: everyone given is on call, low and medium risk need one of them, high risk two."""
+    """The access policy: everyone given is on call, low and medium risk need one of them, high risk two.
+
+    Where there is only one person, one has to do for high risk too.
+    """
     return {
         "people": {name: dict(identities) for name, identities in people.items()},
         "groups": {"net-oncall": list(people)},
         "rules": [
             {"hosts": "all", "risk": ["low", "medium"], "approve": {"people": 1, "from": ["net-oncall"], "ttl": "30m"}},
-            {"hosts": "all", "risk": ["high"], "approve": {"people": 2, "from": ["net-oncall"], "ttl": "15m"}},
+            {
+                "hosts": "all",
+                "risk": ["high"],
+                "approve": {"people": min(2, len(people)), "from": ["net-oncall"], "ttl": "15m"},
+            },
         ],
         "self_approval": self_approval,
     }
@@ -57,6 +64,11 @@ def write(directory: Path, fleet: Plan, keys: Mapping[str, str], people: People,
         "groups": groups(fleet),
     }
     dump(directory / "hosts.yaml", hosts)
+    put_policy(directory, people, self_approval)
+
+
+def put_policy(directory: Path, people: People, self_approval: str) -> None:
+    """Write policy.yaml, or take an old one away: without people there is nobody who could approve."""
     if people:
         dump(directory / "policy.yaml", policy(people, self_approval))
     else:
