@@ -111,6 +111,8 @@ class Frame:
             self.status = int(digits)
 
     def _suspect(self, doubt: Doubt) -> None:
+        if self.doubt is not None:
+            return
         if not self.stdout and self._start >= 0:
             self.stdout = bytes(self._data[self._start : self._start + self._max])
         self.stdout = self.stdout[: self._max]
