@@ -8,7 +8,7 @@ async with await LocalSlack.start() as slack:
 
 from bot.workspace.acts import Outcome
 from bot.workspace.link import Pace
-from bot.workspace.local import PEOPLE, LocalSlack
+from bot.workspace.local import PEOPLE, LocalSlack, channels
 from bot.workspace.manifest import Command, Manifest
 from bot.workspace.model import Channel, Kind, Message, Person, UserGroup, View
 
@@ -25,4 +25,5 @@ __all__ = [
     "Person",
     "UserGroup",
     "View",
+    "channels",
 ]

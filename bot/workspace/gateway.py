@@ -26,9 +26,9 @@ async def arguments(request: web.Request) -> dict[str, Any]:
         try:
             body = await request.json()
         except ValueError:
-            raise Refused("invalid_json") from None
+            raise Refused("invalid_form_data") from None
         if not isinstance(body, dict):
-            raise Refused("json_not_object")
+            raise Refused("invalid_array_arg")
         return args | body
     if request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return args | dict(await request.post())

@@ -155,9 +155,9 @@ class Link:
             live = [socket for socket in self._sockets if not socket.closed]
             if not live:
                 return False
-            self._turn += 1
+            turn, self._turn = self._turn, self._turn + 1
             try:
-                await live[self._turn % len(live)].send_json(envelope)
+                await live[turn % len(live)].send_json(envelope)
             except ConnectionError:
                 return await self._send(kind, envelope) if len(live) > 1 else False
         return True

@@ -11,13 +11,14 @@ from aiohttp import web
 
 from bot.workspace import acts, admin, gateway, manifest, page
 from bot.workspace.acts import Outcome, Values
+from bot.workspace.blocks import find
 from bot.workspace.desk import Called, Desk, Tokens
 from bot.workspace.faults import Faults
 from bot.workspace.keeper import Keeper
 from bot.workspace.link import Link, Pace, Reason, Sent
 from bot.workspace.manifest import Command, Manifest
 from bot.workspace.minting import Mint
-from bot.workspace.model import Channel, Kind, Message, Person, UserGroup, View, Workspace
+from bot.workspace.model import Channel, Json, Kind, Message, Person, UserGroup, View, Workspace
 from bot.workspace.passes import Passes
 from bot.workspace.rates import Rates
 from bot.workspace.wire import App
@@ -212,6 +213,16 @@ class LocalSlack:
         who = self.desk.person(person)
         chosen = None if value is None else {"value": value}
         return await acts.click(self.desk, who, view or self._top(person), action_id, chosen=chosen, values=values)
+
+    async def suggest(self, person: str, channel: str, ts: str, action_id: str, typed: str) -> list[Json]:
+        """Somebody types into an external select of a message: the options the app offers."""
+        who = self.desk.person(person)
+        at = page.surface(self.desk, who, {"channel": self._room(person, channel).id, "ts": ts})
+        control = find(at.blocks, action_id)
+        if control is None:
+            raise LookupError(f"no control {action_id!r} here")
+        block_id = str(control.block["block_id"])
+        return await acts.suggest(self.desk, who, at, block_id=block_id, action_id=action_id, typed=typed)
 
     async def submit_view(self, person: str, values: Values | None = None) -> Outcome:
         """Somebody submits their top modal: `{block_id: {action_id: text or option value}}`."""

@@ -115,29 +115,34 @@ def member(desk: Desk, where: Channel, error: str = "not_in_channel") -> None:
         raise Refused(error)
 
 
-def refuse(found: Sequence[Fault], error: str) -> None:
-    """Raise what Slack raises when Block Kit faults were found: a size's own code, else `error` with the messages."""
+SIZES = frozenset({"msg_blocks_too_long", "view_too_large"})
+"""Codes of `blockkit` that are the call's own error, not one of many messages."""
+
+
+def refuse(found: Sequence[Fault], error: str, too_long: str | None = None) -> None:
+    """Raise what Slack raises when Block Kit faults were found: a size's own code, else `error` with the messages.
+
+    `too_long` is what the method calls a size that it has no own code for.
+    """
     if not found:
         return
-    special = next(
-        (fault.code for fault in found if fault.code in ("msg_blocks_too_long", "view_too_large", "no_text")), None
-    )
+    size = next((too_long or fault.code for fault in found if fault.code in SIZES), None)
     messages = [f"[ERROR] {fault.message} [json-pointer:{fault.pointer or '/'}]" for fault in found]
     raise Refused(
-        special or error,
+        size or error,
         errors=[fault.message for fault in found],
         response_metadata={"messages": messages},
     )
 
 
-def checked_blocks(call: Call, error: str = "invalid_blocks") -> list[Json] | None:
+def checked_blocks(call: Call, too_long: str | None = None) -> list[Json] | None:
     """The `blocks` argument, held against Block Kit; None when it was not given."""
     blocks = call.json("blocks", "invalid_blocks_format")
     if blocks is None:
         return None
     if not isinstance(blocks, list):
         raise Refused("invalid_blocks_format")
-    refuse(faults(blocks), error)
+    refuse(faults(blocks), "invalid_blocks", too_long)
     return blocks
 
 

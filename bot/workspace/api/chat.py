@@ -23,7 +23,7 @@ def _metadata(call: Call) -> Json | None:
 
 
 def _attachments(call: Call) -> list[Json] | None:
-    attachments = call.json("attachments", "invalid_attachments")
+    attachments = call.json("attachments", "invalid_blocks_format")
     if attachments is None:
         return None
     if isinstance(attachments, list) and len(attachments) > 100:  # noqa: PLR2004 - Slack's limit
@@ -32,12 +32,15 @@ def _attachments(call: Call) -> list[Json] | None:
     return list(attachments)
 
 
-def content(desk: Desk, call: Call) -> dict[str, Any]:
-    """The fields of a message that the arguments give: text, blocks, attachments, metadata."""
+def content(desk: Desk, call: Call, too_long: str | None = None) -> dict[str, Any]:
+    """The fields of a message that the arguments give: text, blocks, attachments, metadata.
+
+    `too_long` is the method's own code for blocks with too much text.
+    """
     markdown = call.text("markdown_text")
     if markdown and (call.args.get("blocks") or call.text("text")):
         raise Refused("markdown_text_conflict")
-    blocks = [{"type": "markdown", "text": markdown}] if markdown else checked_blocks(call)
+    blocks = [{"type": "markdown", "text": markdown}] if markdown else checked_blocks(call, too_long)
     given: dict[str, Any] = {}
     if blocks is not None:
         given["blocks"] = kit.normal(blocks, desk.mint.short)
@@ -98,7 +101,7 @@ def ephemeral(desk: Desk, call: Call) -> Json:
     user = call.text("user")
     if user not in where.members:
         raise Refused("user_not_in_channel")
-    given = content(desk, call)
+    given = content(desk, call, "msg_too_long")
     if _empty(given):
         raise Refused("no_text")
     thread = _thread(desk, call, where)
@@ -124,7 +127,7 @@ def update(desk: Desk, call: Call) -> Json:
     old = _own(desk, call, "cant_update_message")
     if len(call.text("text")) > UPDATE_TEXT_MAX:
         raise Refused("msg_too_long")
-    given = content(desk, call)
+    given = content(desk, call, "msg_too_long")
     if not given:
         raise Refused("no_text")
     new = replace(old, **given)

@@ -7,6 +7,7 @@ import { composer } from "./composer.js";
 import { h, icon, reconcile } from "./dom.js";
 import { drawList } from "./messages.js";
 import { go } from "./route.js";
+import { stick } from "./stick.js";
 import { inChannel, isMember, me, store, title } from "./store.js";
 
 let drawn = ""; // whose and which channel is on screen
@@ -23,11 +24,12 @@ export function drawMain(main, room) {
   }
   reconcile(main.querySelector(".room-top"), [{ key: "head", signature: JSON.stringify([room, tab, me()]), build: () => head(room, tab) }]);
   if (tab === "home") drawHome(main.querySelector(".home"));
-  else fill(main.querySelector(".messages"), room);
+  else fill(main.querySelector(".message-list"), room);
 }
 
 function channelFrame(room) {
-  const list = h("div", { class: "messages", role: "log", "aria-label": `Messages in ${title(room)}`, tabindex: "0" });
+  const list = h("div", { class: "messages", role: "log", "aria-label": `Messages in ${title(room)}`, tabindex: "0" }, h("div", { class: "message-list" }));
+  stick(list, list.firstElementChild);
   const label = `Message ${title(room)}`;
   const foot = room.is_im || isMember(room) ? composer(room, null, label) : h("p", { class: "outside" }, `You are not in ${title(room)}.`);
   return [h("div", { class: "room-top" }), list, foot];
@@ -62,8 +64,6 @@ function tabs(room, tab) {
 }
 
 function fill(list, room) {
-  const low = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
-  const first = list.childElementCount === 0;
   const shown = inChannel(room.id);
   if (shown.length) {
     list.querySelector(".empty")?.remove();
@@ -71,7 +71,6 @@ function fill(list, room) {
   } else {
     list.replaceChildren(empty(room));
   }
-  if (low || first) list.scrollTop = list.scrollHeight;
 }
 
 function empty(room) {

@@ -50,7 +50,8 @@ async function chose(cell, control, value) {
 /** One click: busy until the app acknowledged, a warning beside it when it did not. */
 export async function send(cell, control, chosen) {
   control.setAttribute("aria-busy", "true");
-  control.parentElement?.querySelector(".unanswered")?.remove();
+  const row = control.closest(".block-actions") ?? control.parentElement;
+  row.querySelector(".unanswered")?.remove();
   const answer = await act("click", {
     ...cell.surface.target,
     block_id: cell.block.block_id,
@@ -59,7 +60,7 @@ export async function send(cell, control, chosen) {
     values: heldOf(cell.surface),
   });
   control.removeAttribute("aria-busy");
-  if (!answer.ok) control.after(h("span", { class: "unanswered", role: "alert" }, icon("warn"), answer.notice));
+  if (!answer.ok) row.append(h("span", { class: "unanswered", role: "alert" }, icon("warn"), answer.notice));
 }
 
 function button(cell) {

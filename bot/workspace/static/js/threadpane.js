@@ -4,6 +4,7 @@ import { composer } from "./composer.js";
 import { h, icon } from "./dom.js";
 import { article, drawList } from "./messages.js";
 import { go } from "./route.js";
+import { stick } from "./stick.js";
 import { inThread, isMember, me, messages, store, title } from "./store.js";
 
 let drawn = "";
@@ -19,14 +20,12 @@ export function drawThread(pane, room) {
     return;
   }
   const place = `${me()}/${room.id}/${ts}`;
-  const fresh = drawn !== place;
-  if (fresh) {
+  if (drawn !== place) {
     pane.replaceChildren(...frame(room, ts));
+    stick(pane.querySelector(".thread-scroll"), pane.querySelector(".thread-list"));
     drawn = place;
   }
   const replies = inThread(room.id, ts);
-  const scroll = pane.querySelector(".thread-scroll");
-  const low = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
   const top = pane.querySelector(".thread-parent");
   const signature = JSON.stringify([parent, me()]);
   if (top.dataset.signature !== signature) {
@@ -36,7 +35,6 @@ export function drawThread(pane, room) {
   const count = replies.filter((one) => !one.is_ephemeral).length;
   pane.querySelector(".thread-count").textContent = count ? `${count} ${count === 1 ? "reply" : "replies"}` : "";
   drawList(pane.querySelector(".thread-replies"), room, replies, "thread");
-  if (fresh || low) scroll.scrollTop = scroll.scrollHeight;
 }
 
 function frame(room, ts) {
@@ -47,9 +45,13 @@ function frame(room, ts) {
     h(
       "div",
       { class: "thread-scroll" },
-      h("div", { class: "thread-parent" }),
-      h("div", { class: "thread-line" }, h("span", { class: "thread-count" }), h("hr")),
-      h("div", { class: "thread-replies", role: "log", "aria-label": "Replies" }),
+      h(
+        "div",
+        { class: "thread-list" },
+        h("div", { class: "thread-parent" }),
+        h("div", { class: "thread-line" }, h("span", { class: "thread-count" }), h("hr")),
+        h("div", { class: "thread-replies", role: "log", "aria-label": "Replies" }),
+      ),
     ),
     foot,
   ];
