@@ -14,8 +14,10 @@ from bot.core.condition import Expression, Names, World
 from bot.core.probe import Unknown
 from bot.core.text import neutral
 
-MAX_LINE = 600
+MAX_LINE = 1_000
 """Characters of a rendered line; what is longer ends in `…`."""
+MAX_VALUE = 400
+"""Characters of one value in it."""
 _TINY = 0.05
 
 
@@ -72,14 +74,14 @@ def spell(value: Any) -> str:
     if isinstance(value, Unknown):
         return "unknown"
     if isinstance(value, str):
-        return neutral(value)
+        return neutral(value, MAX_VALUE)
     if isinstance(value, float):
         return f"{value:.2g}" if 0 < abs(value) < _TINY else f"{value:.1f}"
     if isinstance(value, list):
         return ", ".join(spell(item) for item in value)
     if value is None:
         return "none"
-    return neutral(json.dumps(value))
+    return neutral(json.dumps(value), MAX_VALUE)
 
 
 def _split(source: str, faults: list[Fault]) -> Iterator[tuple[int, str, bool]]:
