@@ -46,18 +46,19 @@ class Running:
     pid: int = 0
     weak: list[str] = field(default_factory=list)
 
-    def hear(self, word: str, deadline: float) -> str:
-        """What follows `word` in the next line that starts with it. Raises FleetError when something else is said."""
-        while True:
+    def settle(self, deadline: float) -> None:
+        """Wait until PID 1 has made itself at home. Raises FleetError with its words when it could not."""
+        while not self.pid:
             try:
                 said, _, rest = self.lines.next(deadline).partition(" ")
             except FleetError as fault:
                 raise FleetError(f"{self.name} did not start: {fault}") from fault
-            if said == word:
-                return rest
-            if said != "weak":
+            if said == "pid":
+                self.pid = int(rest)
+            elif said == "weak":
+                self.weak.append(rest)
+            else:
                 raise FleetError(f"{self.name} did not start: {said} {rest}")
-            self.weak.append(rest)
 
     def go(self) -> None:
         """Tell PID 1 that the network is there."""

@@ -58,12 +58,11 @@ class Rack:
         for node in self.plan.nodes:
             self.running[node.name] = self.start(node)
         for each in (self.switch, *self.running.values()):
-            each.pid = int(each.hear("pid", deadline))
+            each.settle(deadline)
         self.note(owner, directory)
         network.build(self.plan, self.switch.pid, os.getpid())
         network.attach([(node, self.running[node.name].pid) for node in self.plan.nodes], self.switch.pid)
         for each in (self.switch, *self.running.values()):
-            each.hear("booted", deadline)
             each.go()
         heard = [self.call(node, self.switch.pid) for node in self.plan.nodes if node.role.crowd]
         for node in self.plan.nodes:
@@ -187,10 +186,9 @@ class Rack:
             cgroups.remove(self.group / host)
         network.detach(node, self.switch.pid)
         self.running[host] = running = self.start(node)
-        running.pid = int(running.hear("pid", deadline))
+        running.settle(deadline)
         self.note(owner, directory)
         network.attach([(node, running.pid)], self.switch.pid)
-        running.hear("booted", deadline)
         running.go()
         answers(node, deadline)
         return {"pid": running.pid}

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -487,3 +488,40 @@ async def test_where_overlay_cannot_be_had_hosts_are_made_of_bind_mounts_and_say
         assert (await ssh(fleet, "node-3", "hostname; sudo -n id -u")).stdout == "node-3\n0\n"
         assert (await shop_queue(fleet))[1] == 128
     assert trace.left() == []
+
+
+INNER = """
+import asyncio, json
+from bot.demo import Fleet
+async def main():
+    async with Fleet.up("/var/lib/inner", hosts=3) as fleet:
+        tick = "(while :; do date +%s%N >/tmp/tick; sleep 0.05; done) >/dev/null 2>&1 &"
+        await fleet.exec("node-1", ["sh", "-c", tick])
+        async def ticked():
+            return (await fleet.exec("node-1", ["cat", "/tmp/tick"])).stdout
+        await asyncio.sleep(0.5)
+        await fleet.freeze("node-1")
+        frozen = [await ticked(), await asyncio.sleep(1), await ticked()]
+        await fleet.thaw("node-1")
+        await asyncio.sleep(0.5)
+        queue = await fleet.exec_in_container("node-3", "shop", ["ss", "-Hltn"])
+        print(json.dumps({"weak": fleet.weak, "stood": frozen[0] == frozen[2], "went": frozen[2] != await ticked(),
+                          "queue": queue.stdout.split()[:3]}))
+asyncio.run(main())
+"""
+
+
+async def test_in_a_container_without_control_groups_a_fleet_does_without(tmp_path: Path) -> None:
+    async with Fleet.up(tmp_path, hosts=1) as fleet:
+        if (await fleet.exec("node-1", ["test", "-e", str(ROOT / "bot"), "-a", "-e", sys.executable])).returncode:
+            pytest.skip(f"a host does not see {ROOT} and {sys.executable}, so no fleet can be started inside of it")
+        await fleet.exec("node-1", ["umount", "/sys/fs/cgroup"])
+        argv = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-c", INNER]
+        done = await fleet.exec("node-1", argv, within=120)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert "control groups cannot be written" in " ".join(found["weak"])
+        assert found["stood"]
+        assert found["went"]
+        assert found["queue"] in (["LISTEN", "129", "128"], ["LISTEN", "128", "128"])
+        assert "netdiag0" not in await said(fleet, "node-1", "ip -br link")

@@ -1,13 +1,13 @@
 #!/bin/sh
 # How does a fresh set of namespaces become a host of its own? Runs as its PID 1 until the root is private.
 # Arguments: NAME, DISK (a directory with upper/, work/, root/), PYTHON, its PREFIX, CGROUPS (yes|no), MODE (overlay|bind).
-# Says on standard output: "pid N" (as the machine counts), "weak TEXT" for each thing that could not be had.
+# Says on standard output "weak TEXT" for each thing that could not be had, and when all is done "pid N", as the machine
+# counts; anything else is a complaint, and then it ends.
 set -eu
 name=$1 disk=$2 python=$3 prefix=$4 cgroups=$5 mode=$6
 
 read -r pid _ </proc/self/stat # this /proc is still the machine's
-echo "pid $pid"
-echo "$name" >/proc/sys/kernel/hostname
+hostname "$name" 2>/dev/null || echo "$name" >/proc/sys/kernel/hostname
 cd "$disk"
 
 whole() { mount -t overlay overlay -o "lowerdir=/,upperdir=$disk/upper,workdir=$disk/work" root; }
@@ -73,4 +73,4 @@ ln -s fd/2 dev/stderr
 pivot_root . mnt
 cd /
 umount -l /mnt
-exec setpriv --bounding-set=-sys_module,-sys_rawio,-sys_boot,-sys_time,-mknod /bin/sh /etc/netdiag-demo/init.sh
+exec setpriv --bounding-set=-sys_module,-sys_rawio,-sys_boot,-sys_time,-mknod /bin/sh /etc/netdiag-demo/init.sh "$pid"

@@ -72,7 +72,7 @@ inside() {
     echo "$POD" >"$run/hostname"
     mount --bind "$run/hostname" /etc/hostname
     mount -t proc -o nosuid,nodev,noexec proc /proc
-    echo "$POD" >/proc/sys/kernel/hostname
+    hostname "$POD" 2>/dev/null || echo "$POD" >/proc/sys/kernel/hostname
     read -r word
     [ "$word" = go ] || exit 1
     # shellcheck disable=SC2086 # words on purpose
