@@ -5,11 +5,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.core import policy as access
+from bot.core.errors import AskError
 from bot.core.host import Host, Inventory
 from bot.core.policy import Actor, Approve, Denied, Freeze, Group, Policy, Requirement, Rule, Standing
 from bot.core.report import Risk
+from bot.core.selector import select
 from tests.fakes.approval import ALICE, BOB, DAVE, HOST, POLICY, slack, terminal
 
 LOW = frozenset({Risk.LOW})
@@ -175,3 +179,29 @@ def test_a_selector_that_no_host_answers_to_is_reported() -> None:
 )
 def test_a_span_is_said_in_the_largest_whole_unit(seconds: int, words: str) -> None:
     assert access.span(seconds) == words
+
+
+FLEET = Inventory(
+    hosts={
+        name: Host(name=name, address=address, labels={"role": role}, groups=groups)
+        for name, address, role, groups in (
+            ("node-1", "192.0.2.11", "worker", ()),
+            ("node-3", "192.0.2.13", "ingress", ("ingress", "edge")),
+            ("edge", "192.0.2.20", "router", ()),
+        )
+    },
+    groups={"ingress": ("node-3",), "edge": ("node-3",)},
+)
+TERMS = st.sampled_from(
+    ["all", "node-1", "node-*", "ingress", "edge", "role=worker", "role=*", "192.0.2.13", "*e", "n[o]de-1"]
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "!", "! "]), TERMS), min_size=1, max_size=4))
+def test_a_rules_hosts_are_the_hosts_that_the_same_words_mean_elsewhere(terms: list[tuple[str, str]]) -> None:
+    selector = ", ".join(sign + term for sign, term in terms)
+    covered = {host.name for host in FLEET.hosts.values() if access.covers(selector, host)}
+    try:
+        assert covered == {host.name for host in select(FLEET, selector)}
+    except AskError:
+        assert covered == set()
