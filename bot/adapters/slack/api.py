@@ -252,11 +252,15 @@ class SlackApi:
             filename=file.name, title=file.title, content=file.text, channel=channel, thread_ts=thread
         )
 
-    async def respond(self, url: str, message: Message) -> bool:
-        """Tell one person, by a response URL (five uses in 30 minutes). False when Slack did not take it."""
+    async def respond(self, url: str, message: Message, thread: str = "") -> bool:
+        """Tell one person, by a response URL (five uses in 30 minutes). False when Slack did not take it.
+
+        Without `thread` Slack shows it in the channel, also when the button stands in a thread.
+        """
         hook = AsyncWebhookClient(url, timeout=TIMEOUT, session=self._session)
         try:
-            answer = await hook.send(**sound(message).body(), response_type="ephemeral", replace_original=False)
+            body = sound(message).body() | {"response_type": "ephemeral", "replace_original": False}
+            answer = await hook.send_dict(body | ({"thread_ts": thread} if thread else {}))
         except UNREACHABLE as error:
             log.warning("slack.respond.lost", fault=code(error))
             return False

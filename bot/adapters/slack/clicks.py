@@ -45,6 +45,8 @@ class Click:
     action_ts: str
     token: str
     respond: str
+    thread: str = ""
+    """The thread that the button stands in: its presser is answered there."""
 
     @property
     def key(self) -> str:
@@ -54,7 +56,7 @@ class Click:
     @property
     def where(self) -> Where:
         """Where its presser is answered."""
-        return Where(self.team, self.user, self.name, self.channel, respond=self.respond)
+        return Where(self.team, self.user, self.name, self.channel, self.thread, self.respond)
 
     def job(self) -> Job:
         """The click for the inbox."""
@@ -79,6 +81,7 @@ def read(body: Mapping[str, Any]) -> Click:
         action_ts=_text(action, "action_ts"),
         token=_text(action, "value"),
         respond=_text(body, "response_url"),
+        thread=_text(container, "thread_ts"),
     )
 
 

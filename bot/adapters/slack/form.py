@@ -126,7 +126,8 @@ def _option(name: str) -> Element:
 
 
 def _field(state: Mapping[str, Any], block: str) -> Mapping[str, Any]:
-    found = (state.get(block) or {}).get(block)
+    outer = state.get(block)
+    found = outer.get(block) if isinstance(outer, Mapping) else None
     return found if isinstance(found, Mapping) else {}
 
 

@@ -49,7 +49,7 @@ def from_body(body: Mapping[str, Any]) -> tuple[Where, Command]:
 
 async def answer(api: SlackApi, where: Where, message: Message, *, key: str) -> None:
     """Tell the one who asked: alone where Slack offers that, else in the thread they asked in."""
-    if where.respond and await api.respond(where.respond, message):
+    if where.respond and await api.respond(where.respond, message, where.thread):
         return
     try:
         if where.respond or not where.thread:
