@@ -96,7 +96,7 @@ def diagnosed(case: Case, file: Path, playbook: Playbook, probes: Probes) -> Hos
         raise ConfigError(f'{file}: {playbook.name} asks no probe "{unknown[0]}"{nearest(unknown[0], playbook.probes)}')
     recording = _recording(case, file)
     program = compose(chosen, nonce=_NONCE)
-    written = _WRITES.search("".join(probe.script for probe in chosen))
+    written = _WRITES.search("\n".join(probe.script for probe in chosen))
     if written:
         raise ConfigError(f"{file}: the visit would change the host: {written[0].strip()}")
     printed = recordings.replay(recording, program)
