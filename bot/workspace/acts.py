@@ -42,6 +42,8 @@ async def say(desk: Desk, who: Person, where: Channel, typed: str, thread_ts: st
         return await command(desk, who, where, typed, thread_ts)
     if who.id not in where.members:
         return Outcome(False, f"You are not in #{where.name}.")
+    if where.kind is Kind.IM and (desk.manifest.messages_read_only or not desk.manifest.messages_tab):
+        return Outcome(False, "Sending messages to this app has been turned off.")
     text, rich = compose(typed.strip(), desk.world, desk.mint.short())
     if not text:
         return Outcome(False, "There is nothing to send.")

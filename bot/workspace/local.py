@@ -84,8 +84,8 @@ class LocalSlack:
         pace: Pace | None = None,
         now: Callable[[], float] = time.time,
     ) -> Self:
-        """Listen on 127.0.0.1 (port 0: any free one). Without a manifest the bot has a usual set of scopes."""
-        granted = manifest.load(app_manifest) if isinstance(app_manifest, Path) else app_manifest or Manifest()
+        """Listen on 127.0.0.1 (port 0: any free one). The app is installed with the given manifest, else its own."""
+        granted = manifest.load(app_manifest) if isinstance(app_manifest, Path) else app_manifest or manifest.shipped()
         if commands is not None:
             granted = replace(granted, commands=tuple(commands))
         stopping = asyncio.Event()
@@ -180,6 +180,11 @@ class LocalSlack:
     def people(self) -> Mapping[str, str]:
         """Handle to user id, the bot left out."""
         return {one.name: one.id for one in self.desk.world.people.values() if not one.is_bot}
+
+    @property
+    def channels(self) -> Mapping[str, str]:
+        """Channel name (without `#`) to id, direct conversations left out."""
+        return {one.name: one.id for one in self.desk.world.channels.values() if one.name}
 
     @property
     def faults(self) -> Faults:

@@ -75,12 +75,17 @@ class Manifest:
     scopes: frozenset[str] = SCOPES
     events: frozenset[str] = EVENTS
     home_tab: bool = True
+    messages_tab: bool = True
+    """Whether the app may write to people directly, and they see it."""
+    messages_read_only: bool = False
+    """Whether people may not answer there."""
 
 
 def parse(document: Mapping[str, Any]) -> Manifest:
     """Read an app manifest (schema v1 or v2), already loaded from YAML or JSON."""
     display = document.get("display_information") or {}
     features = document.get("features") or {}
+    home = features.get("app_home") or {}
     scopes = ((document.get("oauth_config") or {}).get("scopes") or {}).get("bot") or ()
     events = ((document.get("settings") or {}).get("event_subscriptions") or {}).get("bot_events") or ()
     return Manifest(
@@ -95,8 +100,21 @@ def parse(document: Mapping[str, Any]) -> Manifest:
         ),
         scopes=frozenset(scopes),
         events=frozenset(events),
-        home_tab=bool((features.get("app_home") or {}).get("home_tab_enabled", True)),
+        home_tab=bool(home.get("home_tab_enabled", True)),
+        messages_tab=bool(home.get("messages_tab_enabled", True)),
+        messages_read_only=bool(home.get("messages_tab_read_only_enabled", False)),
     )
+
+
+PLACES = tuple(
+    Path(__file__).parents[depth] / name for depth, name in ((1, "_slack-manifest.yaml"), (2, "slack-manifest.yaml"))
+)
+"""Where the app's own manifest is: in an installed package, in a checkout."""
+
+
+def shipped() -> Manifest:
+    """The app's own manifest, or the usual set of scopes where there is none."""
+    return next((load(path) for path in PLACES if path.is_file()), Manifest())
 
 
 def load(path: Path) -> Manifest:

@@ -132,6 +132,8 @@ def snapshot(desk: Desk, who: Person) -> Json:
         "commands": [asdict(one) for one in desk.manifest.commands],
         "shortcuts": [asdict(one) for one in desk.manifest.shortcuts],
         "home_tab": desk.manifest.home_tab,
+        "messages_tab": desk.manifest.messages_tab,
+        "messages_read_only": desk.manifest.messages_read_only,
         "home": wire.view(home, world, app) if home is not None else None,
         "modals": [wire.view(one, world, app) for one in modals],
     }

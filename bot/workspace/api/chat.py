@@ -7,7 +7,7 @@ from bot.core.blockkit import TEXT_MAX, UPDATE_TEXT_MAX, faults
 from bot.workspace import blocks as kit
 from bot.workspace.api.call import Call, Method, Refused, checked_blocks, conversation, member, refuse
 from bot.workspace.desk import Desk
-from bot.workspace.model import Channel, Json, Message
+from bot.workspace.model import Channel, Json, Kind, Message
 from bot.workspace.wire import message as shown
 
 
@@ -71,7 +71,9 @@ def _empty(given: dict[str, Any]) -> bool:
 def post(desk: Desk, call: Call) -> Json:
     """A message in a channel or thread."""
     where = conversation(desk, call)
-    if "chat:write.public" not in desk.manifest.scopes or where.kind.value != "channel":
+    if where.kind is Kind.IM and not desk.manifest.messages_tab:
+        raise Refused("messages_tab_disabled")
+    if "chat:write.public" not in desk.manifest.scopes or where.kind is not Kind.PUBLIC:
         member(desk, where)
     given = content(desk, call)
     if _empty(given):

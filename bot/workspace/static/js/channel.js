@@ -31,8 +31,14 @@ function channelFrame(room) {
   const list = h("div", { class: "messages", role: "log", "aria-label": `Messages in ${title(room)}`, tabindex: "0" }, h("div", { class: "message-list" }));
   stick(list, list.firstElementChild);
   const label = `Message ${title(room)}`;
-  const foot = room.is_im || isMember(room) ? composer(room, null, label) : h("p", { class: "outside" }, `You are not in ${title(room)}.`);
+  const foot = outside(room) ? h("p", { class: "outside" }, outside(room)) : composer(room, null, label);
   return [h("div", { class: "room-top" }), list, foot];
+}
+
+/** Why nobody can write here, if so. */
+function outside(room) {
+  if (room.is_im) return store.state.messages_read_only || !store.state.messages_tab ? "Sending messages to this app has been turned off." : "";
+  return isMember(room) ? "" : `You are not in ${title(room)}.`;
 }
 
 function homeFrame() {
@@ -60,7 +66,7 @@ function acting() {
 function tabs(room, tab) {
   const one = (name, label) =>
     h("button", { class: "tab", type: "button", role: "tab", "aria-selected": String(tab === name), onclick: () => go({ channel: room.id, tab: name }) }, label);
-  return h("div", { class: "tabs", role: "tablist" }, one("home", "Home"), one("messages", "Messages"));
+  return h("div", { class: "tabs", role: "tablist" }, one("home", "Home"), store.state.messages_tab ? one("messages", "Messages") : null);
 }
 
 function fill(list, room) {
