@@ -24,12 +24,9 @@ PREFIX: Final = "recorded-"
 
 
 def replay_inventory(
-    directory: Path | str, reason: str, people: papers.People | None = None, *, self_approval: str = "never"
-) -> str:
-    """Write an inventory of recorded hosts into `directory`; answers the notice for those who look at it.
-
-    `reason` is `availability`'s: why these are no real hosts. `people` as for `Fleet.start`.
-    """
+    directory: Path | str, people: papers.People | None = None, *, self_approval: str = "never"
+) -> Path:
+    """Write an inventory of recorded hosts into `directory`, and answer it. `people` as for `Fleet.start`."""
     place = Path(directory).resolve()
     (place / "recordings").mkdir(parents=True, exist_ok=True)
     hosts = {}
@@ -43,6 +40,11 @@ def replay_inventory(
         }
     papers.dump(place / "hosts.yaml", {"hosts": hosts, "groups": {"recorded": {"hosts": list(hosts)}}})
     papers.put_policy(place, people or {}, self_approval)
+    return place
+
+
+def notice(reason: str) -> str:
+    """What to tell those who look at recorded hosts; `reason` is `availability`'s, why these are no real ones."""
     return (
         f"This is not a fleet: {reason}. The hosts named {PREFIX}* are recordings of real visits. They show the same "
         "numbers whenever they are asked, and no change can be carried out on them."

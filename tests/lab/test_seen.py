@@ -16,7 +16,8 @@ from bot.adapters.files.policy import FilePolicy
 from bot.adapters.ssh import HostShell
 from bot.core.host import Inventory
 from bot.core.report import HostReport, Severity, Status
-from bot.demo import Fleet, availability, replay_inventory
+from bot.demo import Fleet, availability
+from bot.demo.replay import notice, replay_inventory
 from bot.engine.diagnose import Observer, judge
 
 REASON = availability()
@@ -68,7 +69,7 @@ async def live(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mappin
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def recorded(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, HostReport]:
     place = tmp_path_factory.mktemp("recorded")
-    replay_inventory(place, "for a test", PEOPLE)
+    replay_inventory(place, PEOPLE)
     return {name.removeprefix("recorded-"): report for name, report in (await reports(load_inventory(place))).items()}
 
 
@@ -105,22 +106,21 @@ async def test_the_legacy_server_leaks_in_both_ways(seen: Mapping[str, HostRepor
 
 
 async def test_recordings_say_that_they_are_recordings(tmp_path: Path) -> None:
-    notice = replay_inventory(tmp_path, "this machine has no sshd", PEOPLE)
-    inventory = load_inventory(tmp_path)
-    assert "this machine has no sshd" in notice
-    assert "no change can be carried out" in notice
+    inventory = load_inventory(replay_inventory(tmp_path, PEOPLE))
+    assert "this machine has no sshd" in notice("this machine has no sshd")
+    assert "no change can be carried out" in notice("")
     assert all(name.startswith("recorded-node-") for name in inventory.hosts)
 
 
 @pytest.mark.parametrize("names", [("alice",), ("alice", "bob"), ("alice", "bob", "carol")])
 async def test_a_policy_for_so_many_people_can_be_kept(tmp_path: Path, names: tuple[str, ...]) -> None:
-    replay_inventory(tmp_path, "for a test", {name: {"slack": f"U0{name.upper()}"} for name in names})
+    replay_inventory(tmp_path, {name: {"slack": f"U0{name.upper()}"} for name in names})
     assert set(FilePolicy(tmp_path).policy().people) == set(names)
 
 
 async def test_without_people_there_is_no_policy(tmp_path: Path) -> None:
-    replay_inventory(tmp_path, "for a test", PEOPLE)
-    replay_inventory(tmp_path, "for a test")
+    replay_inventory(tmp_path, PEOPLE)
+    replay_inventory(tmp_path)
     assert FilePolicy(tmp_path).policy().empty
 
 
