@@ -85,6 +85,7 @@ async def _open(connection: asyncssh.SSHClientConnection, command: str, reason: 
     try:
         uid = await dialogue.hello(pipe.write)
     except BrokenPipeError:
+        await pipe.wait_closed()  # it ended before it was greeted: hear out what it complained of
         uid = None
     except BaseException:
         pipe.abort()
