@@ -2,13 +2,12 @@
 
 import asyncssh
 
-from bot.adapters.ssh.dialogue import Dialogue
+from bot.adapters.ssh.dialogue import NO_SUDO, Dialogue
 from bot.core.host import Cause, Host, HostFailure
 from bot.core.text import neutral
 
 ROOT = "root"
 _WINDOW = 1_048_576
-NO_SUDO = "not root: set sudo: true for this host"
 
 
 class _Session(asyncssh.SSHClientSession[bytes]):

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from bot.adapters.ssh.frame import Frame, script
 from bot.core.text import neutral
 
+NO_SUDO = "not root: set sudo: true for this host"
+
 _STDERR_KEPT = 4096
 _STDERR_MOST = 1_048_576
 

@@ -61,6 +61,8 @@ class Frame:
 
     def feed(self, data: bytes) -> None:
         """Take what the shell printed. What comes after `over` makes even a whole answer doubtful."""
+        if not data:
+            return
         if self.over:
             self._suspect(Doubt.STRAY_AFTER)
             return

@@ -6,8 +6,7 @@ import signal
 from contextlib import suppress
 from typing import cast
 
-from bot.adapters.ssh.channel import NO_SUDO
-from bot.adapters.ssh.dialogue import Dialogue
+from bot.adapters.ssh.dialogue import NO_SUDO, Dialogue
 from bot.adapters.ssh.frame import Doubt, Frame, unfit
 from bot.core.host import Cause, Host, HostFailure
 from bot.engine.ports import Output
