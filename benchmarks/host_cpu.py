@@ -112,6 +112,7 @@ def build(processes: int, descriptors: int, namespaces: int, leaks: int) -> None
         if os.fork() == 0:
             os.close(ready)
             signal.alarm(800)
+            os.setsid()  # as every container runtime and service manager does
             ctypes.CDLL(None).unshare(CLONE_NEWNET)
             subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
             server = socket.create_server(("127.0.0.1", 80), backlog=100)

@@ -2,8 +2,8 @@
 
 A socket that was reset, or that never was connected, is in no table of the kernel: only a descriptor shows it.
 Looking at a descriptor costs the host microseconds, and hosts have many: the sizes of the descriptor tables are read
-first. Large tables are walked, for they may leak; small ones are walked, for they may own a listener; those between
-are walked only while a listener has no owner yet.
+first. Large tables are walked, for they may leak; so are those of session leaders, for daemons and the first
+processes of containers are such, and own the listeners. The others are walked only while a listener has no owner.
 """
 
 import re
@@ -16,10 +16,8 @@ from bot.probes._text import by_process, insist, joined, namespace_files, need, 
 from bot.probes.netns import Namespace, NetnsFacts
 from bot.probes.units import UnitsFacts
 
-SMALL = 32
-"""Descriptor tables up to this size are walked to find the owners of listeners."""
 LARGE = 100
-"""Descriptor tables above this size are walked to find leaks."""
+"""Descriptor tables above this size are always walked: they may leak."""
 SHOWN = 128
 """About how many processes are told one by one: the largest, and every owner of a listener."""
 
@@ -61,7 +59,7 @@ class SocketFdsFacts(Facts):
     total: int
     """Socket descriptors in all tables that were walked."""
     unwalked: int
-    """Processes with more than `SMALL` and at most `LARGE` descriptors that nobody had a reason to walk."""
+    """Processes with at most `LARGE` descriptors that there was no reason to walk."""
     listeners: dict[str, int]
     """Inode of each listening socket that has an owner, and the lowest pid that holds it."""
 
@@ -69,16 +67,19 @@ class SocketFdsFacts(Facts):
 SCRIPT = (
     need("awk", "grep", "find", "ls")
     + namespace_files("sockstat", "sockstat6")
-    + f"small={SMALL} large={LARGE} shown={SHOWN}\n"
+    + f"large={LARGE} shown={SHOWN}\n"
     + r"""
 nl='
 '
-sizes=$(stat -c '%s %n' /proc/[0-9]*/fd 2>/dev/null | awk -v small=$small -v large=$large '
-  { path[NR] = $2; size[NR] = $1; if ($1) told = 1 }
+# a kernel before 6.2 gives no sizes: then every table is walked
+sizes=$({ stat -c '%s %n' /proc/[0-9]*/fd; grep -sh '' /proc/[0-9]*/stat; } 2>/dev/null | awk -v large=$large '
+  $2 ~ /^\/proc\/[0-9]+\/fd$/ { split($2, part, "/"); size[part[3]] = $1; if ($1) told = 1; next }
+  { pid = $1; sub(/^.*\) /, ""); if ($4 == pid) leader[pid] = 1 }
   END {
-    for (i = 1; i <= NR; i++) {
-      if (!told || size[i] > large || size[i] && size[i] <= small) now = now " " path[i]
-      else if (size[i]) { later = later " " path[i]; n++ }
+    for (pid in size) {
+      path = " /proc/" pid "/fd"
+      if (!told || size[pid] > large || size[pid] && pid in leader) now = now path
+      else if (size[pid]) { later = later path; n++ }
     }
     print now; print later; print n + 0
   }')
@@ -119,70 +120,80 @@ tables() {
   done
   grep -sH '' $files /dev/null
 }
-# "inode state" of every socket in a table; TCP last, for the path of a unix socket may pretend to be anything
-states=$({ tables; connections; } 2>/dev/null | awk '
-  BEGIN {
-    split("established syn_sent syn_recv fin_wait_1 fin_wait_2 time_wait close close_wait last_ack listen closing", hex)
-    for (i = 1; i <= 11; i++) state[substr("0123456789AB", i + 1, 1)] = hex[i]
-    name["ESTAB"] = "established"
-    n = split("netlink raw raw6 udp udp6 udplite udplite6 icmp icmp6 tcp tcp6", kinds)
-    for (i = 1; i <= n; i++) column[kinds[i]] = 10
-    column["unix"] = 7; column["packet"] = 9
-    n = split(ENVIRON["CARRY"], line, "\n")
-    for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "listens") print word[3], "listen" }
-  }
-  /^\/proc\/[0-9]+\/net\/[a-z0-9]+:/ {
-    at = index($0, ":"); kind = substr($0, 1, at - 1); sub(/.*\//, "", kind); $0 = substr($0, at + 1)
-    inode = $column[kind]
-    if (inode !~ /^[0-9]+$/ || inode == 0) next
-    if (kind ~ /^tcp/) kind = state[substr($4, 2, 1)]; else sub(/(lite)?6?$/, "", kind)
-    print inode, kind
-    next
-  }
-  match($0, / ino:[0-9]+/) {
-    inode = substr($0, RSTART + 5, RLENGTH - 5)
-    if (!($1 in name)) { s = tolower($1); gsub(/-/, "_", s); name[$1] = s }
-    if (inode > 0) print inode, name[$1]
-  }')
-with_find() { find "$@" -printf '%p %l\n' 2>/dev/null; } # GNU; half the cost
-with_ls() { ls -ln "$@" 2>/dev/null; }
-walk() { # how, directories; prints totals, processes and owners
-  { printf '%s\n-\n' "$states"; "$@"; } | awk -v shown=$shown '
-    !begun { if ($0 == "-") begun = 1; else state[$1] = $2; next }
+with_find() { find "$@" -printf '%p %l\n'; } # GNU; half the cost
+with_ls() { ls -ln "$@"; }
+walk() { # how, directories; prints "pid inode" of every socket
+  "$@" 2>/dev/null | awk '
     /^\/proc\/[0-9]+\/fd:$/ { split($0, part, "/"); at = part[3]; next }
-    $NF !~ /^socket:\[[0-9]+\]$/ { next }
-    /^\/proc\// { split($1, part, "/"); pid = part[3] }
-    !/^\/proc\// { pid = at }
-    {
-      inode = substr($NF, 9, length($NF) - 9); total++; sockets[pid]++
-      s = inode in state ? state[inode] : "detached"
-      if (!((pid, s) in count)) kinds[pid] = kinds[pid] " " s
-      count[pid, s]++
-      if (s == "listen" && (!(inode in owner) || pid + 0 < owner[inode] + 0)) owner[inode] = pid
+    $NF ~ /^socket:\[[0-9]+\]$/ {
+      pid = at; if (/^\/proc\//) { split($1, part, "/"); pid = part[3] }
+      print pid, substr($NF, 9, length($NF) - 9)
+    }'
+}
+# Sockets by holder and state. Rows that name a table are unforgeable; the path in a row of `unix` may pretend to be
+# anything, so what TCP says of an inode stands.
+sum_up() {
+  awk -v shown=$shown '
+    BEGIN {
+      split("established syn_sent syn_recv fin_wait_1 fin_wait_2 time_wait close", hex)
+      split("close_wait last_ack listen closing", more)
+      for (i = 1; i <= 7; i++) { name[i] = hex[i]; if (i < 5) name[substr("89AB", i, 1)] = more[i] }
+      name["ESTAB"] = "established"
+      n = split("netlink raw raw6 udp udp6 udplite udplite6 icmp icmp6 tcp tcp6", kinds)
+      for (i = 1; i <= n; i++) column[kinds[i]] = 10
+      column["unix"] = 7; column["packet"] = 9
+      n = split(ENVIRON["CARRY"], line, "\n")
+      for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "listens") state[word[3]] = "listen" }
+    }
+    $0 == "-" { tables = 1; next }
+    !tables && NF == 2 { total++; holder[total] = $1; socket[total] = $2; held[$2] = 1; next }
+    /^\/proc\/[0-9]+\/net\/[a-z0-9]+:/ {
+      at = index($0, ":"); kind = substr($0, 1, at - 1); sub(/.*\//, "", kind); $0 = substr($0, at + 1)
+      inode = $column[kind]
+      if (!(inode in held) || inode in state) next
+      if (kind ~ /^tcp/) kind = name[substr($4, 2, 1)]; else sub(/(lite)?6?$/, "", kind)
+      state[inode] = kind
+      next
+    }
+    tables && match($0, / ino:[0-9]+/) {
+      inode = substr($0, RSTART + 5, RLENGTH - 5)
+      if (!($1 in name)) { s = tolower($1); gsub(/-/, "_", s); name[$1] = s }
+      if (inode in held || $1 == "LISTEN") state[inode] = name[$1]
     }
     END {
-      print "total", total + 0
+      for (i = 1; i <= total; i++) {
+        pid = holder[i]; inode = socket[i]; s = "detached"; sockets[pid]++
+        if (inode in state) s = state[inode]; else detached++
+        if (!((pid, s) in count)) states[pid] = states[pid] " " s
+        count[pid, s]++
+        if (s == "listen" && (!(inode in owner) || pid + 0 < owner[inode] + 0)) owner[inode] = pid
+      }
       for (inode in state) if (state[inode] == "listen" && !(inode in owner)) lost++
-      print "lost", lost + 0
+      print "detached", detached + 0; print "lost", lost + 0; print "total", total + 0
       for (inode in owner) { print "owner", inode, owner[inode]; wanted[owner[inode]] = 1 }
       for (least = 1; ; least *= 2) {
         n = 0; for (pid in sockets) if (sockets[pid] >= least) n++
         if (n <= shown) break
       }
       for (pid in sockets) if (sockets[pid] >= least || pid in wanted) {
-        row = "holds " pid; n = split(kinds[pid], kind)
-        for (i = 1; i <= n; i++) row = row " " kind[i] "=" count[pid, kind[i]]
+        row = "holds " pid; n = split(states[pid], each)
+        for (i = 1; i <= n; i++) row = row " " each[i] "=" count[pid, each[i]]
         print row
       }
     }'
 }
 how=with_find
-found=$(walk $how $now)
-case $found in "total 0$nl"*) how=with_ls; found=$(walk $how $now) ;; esac
+sockets=$(walk $how $now)
+[ -n "$sockets" ] || { how=with_ls; sockets=$(walk $how $now); }
+rows=$(connections 2>/dev/null)
+found=$(printf '%s\n' "$sockets" - "$rows" | sum_up)
+again=no
 case $found in
-*"lost 0$nl"* | *"lost 0") ;;
-*) [ -z "$later" ] || { found=$found$nl$(walk $how $later); unwalked=0; } ;;
+*"lost 0$nl"*) ;;
+*) [ -z "$later" ] || { sockets=$sockets$nl$(walk $how $later); unwalked=0 again=yes; } ;;
 esac
+case $found in "detached 0$nl"*) ;; *) again=yes ;; esac
+[ $again = no ] || found=$({ printf '%s\n' "$sockets" - "$rows"; tables; } | sum_up)
 printf 'unwalked %s\n%s\n\n' "$unwalked" "$found"
 files= links=
 set -- $found
@@ -253,7 +264,7 @@ def _holders(lines: Sequence[str]) -> tuple[int, int, dict[str, int], dict[int, 
         match line.split():
             case ["unwalked", n]:
                 unwalked = number(n)
-            case ["lost", _]:
+            case ["detached" | "lost", _]:
                 pass
             case ["total", n]:
                 total, told = total + number(n), True
