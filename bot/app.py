@@ -206,3 +206,5 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as fault:
         raise ConfigError(f"{path}: cannot be read ({fault.strerror})") from None
+
+

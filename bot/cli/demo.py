@@ -80,8 +80,9 @@ class _alone:  # noqa: N801 - used as a function: with _alone(directory)
 async def _stage(directory: Path, port: int, hosts: int) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The local Slack and the hosts; yields the settings for the bot and what to tell people and tests."""
     from bot.app import terminal_actor  # noqa: PLC0415 - the demo's parts load only for the demo
-    from bot.demo import Fleet, availability, replay_inventory  # noqa: PLC0415
-    from bot.workspace import LocalSlack  # noqa: PLC0415
+    from bot.demo import Fleet, availability  # noqa: PLC0415
+    from bot.demo.replay import replay_inventory  # noqa: PLC0415
+    from bot.workspace import LocalSlack, channels  # noqa: PLC0415
 
     slack = await LocalSlack.start(port=port)
     try:
@@ -93,7 +94,7 @@ async def _stage(directory: Path, port: int, hosts: int) -> AsyncIterator[tuple[
             "slack_bot_token": SecretStr(slack.bot_token),
             "slack_app_token": SecretStr(slack.app_token),
             "slack_api_url": slack.api_url,
-            "slack_audit_channel": slack.channels["netdiag-audit"],
+            "slack_audit_channel": next(room.id for room in channels(()) if room.name == "netdiag-audit"),
         }
         story = {"url": slack.url, "pid": os.getpid(), "state": str(directory / "store"), "replayed": reason}
         if reason is not None:
@@ -133,7 +134,7 @@ def _words(story: dict[str, Any]) -> Panel:
     text = Text.assemble(
         ("Open  ", "dim"), (story["url"], "bold cyan"), "\n\n",
         "In #netops, as Alice, type  ", ("/netdiag node-3", "bold"), "  and open the thread.\n",
-        "Approve it as Bob: switch people at the top left. Nobody approves what they asked for.\n\n",
+        "Approve it as Bob: switch people at the bottom left. Nobody approves what they asked for.\n\n",
         ("From another terminal:\n", "dim"),
         f"  export NETDIAG_STATE={story['state']} NETDIAG_INVENTORY={story['inventory']}\n",
         "  netdiag run node-3 · netdiag changes list · netdiag audit verify\n\n",

@@ -48,6 +48,9 @@ SCOPES = frozenset(
 )
 """What the bot token must be granted; slack-manifest.yaml asks for the same, docs/slack.md says why."""
 
+DOUBTFUL = frozenset({"fatal_error", "internal_error", "service_unavailable", "request_timeout"})
+"""Codes by which Slack does not say that nothing was done."""
+
 UNREACHABLE = (SlackClientError, aiohttp.ClientError, TimeoutError)
 """What a call raises when Slack refuses (SlackApiError among them) or cannot be reached."""
 
@@ -86,9 +89,16 @@ class Posted:
 
 def code(error: BaseException) -> str:
     """Slack's error code, or what kind of failure it was."""
-    if isinstance(error, SlackApiError):
-        return str(error.response.get("error") or "unknown_error")
-    return type(error).__name__
+    if not isinstance(error, SlackApiError):
+        return type(error).__name__
+    if isinstance(error.response.data, dict):
+        return str(error.response.data.get("error") or "unknown_error")
+    return f"http_{error.response.status_code}"  # an answer of something in between, not of Slack's API
+
+
+def lost(error: BaseException) -> bool:
+    """Whether the call may have had its effect all the same."""
+    return not isinstance(error, SlackApiError) or code(error) in DOUBTFUL or code(error).startswith("http_5")
 
 
 def loopback(base_url: str) -> bool:
@@ -198,8 +208,10 @@ class SlackApi:
             arguments |= {"thread_ts": thread, "reply_broadcast": broadcast}
         try:
             answer = await self.client.chat_postMessage(**arguments)
-        except (aiohttp.ClientError, TimeoutError):
-            log.warning("slack.post.lost", channel=channel, key=key)
+        except UNREACHABLE as error:
+            if not lost(error):
+                raise
+            log.warning("slack.post.lost", channel=channel, key=key, fault=code(error))
             found = await self.sought(channel, thread, key)
             if found is not None:
                 return found
@@ -211,6 +223,8 @@ class SlackApi:
         try:
             return await self.find(channel, thread, key)
         except SlackApiError as error:
+            if lost(error):
+                raise
             log.warning("slack.find.refused", channel=channel, fault=code(error))
             return None
 
@@ -243,7 +257,9 @@ class SlackApi:
         }
         try:
             await self.client.chat_update(**arguments)
-        except (aiohttp.ClientError, TimeoutError):
+        except UNREACHABLE as error:
+            if not lost(error):
+                raise
             await self.client.chat_update(**arguments)
 
     async def upload(self, channel: str, thread: str, file: File) -> None:

@@ -127,6 +127,9 @@ class Clicks:
         except JournalDown as error:
             log.exception("slack.click.undecided", change=change)
             await self._say(click, "Not decided: the journal cannot be written.", str(error), "Press again later.")
+        except Exception:
+            await self._say(click, "Something broke inside the bot.", "Whether your click counted is on the card.")
+            raise
         finally:
             self.follower.wake.set()
 
