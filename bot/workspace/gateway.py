@@ -64,7 +64,9 @@ def perform(desk: Desk, name: str, token: str, call: Call) -> tuple[int, Json, d
             return 429, {"ok": False, "error": "ratelimited"}, {"Retry-After": str(wait)}
         allowed(desk, method, call)
         _strike(desk, name)
-        return 200, {"ok": True, **method.answer(desk, call)}, {}
+        # Slack names the scopes of the token in each answer.
+        granted = {"X-OAuth-Scopes": ",".join(sorted(desk.manifest.scopes))} if token == desk.tokens.bot else {}
+        return 200, {"ok": True, **method.answer(desk, call)}, granted
     except Refused as refused:
         return 200, {"ok": False, "error": refused.error, **refused.extra}, {}
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bot.adapters.slack.api import UNREACHABLE, SlackApi, code
+from bot.core.errors import ConfigError
 from bot.core.policy import Actor, Standing
 from bot.core.text import neutral
 
@@ -68,7 +69,7 @@ class SlackDirectory:
             return Standing(actor, wrong) if wrong else Standing(actor, "", await self._groups_of(user))
         except UNREACHABLE as error:
             return Standing(actor, fault=f"could not be looked up: {code(error)}")
-        except LookupError as error:
+        except (LookupError, ConfigError) as error:
             return Standing(actor, fault=f"could not be looked up: {error.args[0]}")
 
     async def _groups_of(self, user: str) -> frozenset[str]:

@@ -52,6 +52,10 @@ class Follower:
         """Post no card of this run yet: its findings come first."""
         self._held.add(run_id)
 
+    def drop(self, run_id: str) -> None:
+        """The run has no thread: its changes are decided elsewhere, or expire."""
+        self._held.discard(run_id)
+
     async def release(self, run_id: str) -> None:
         """Post the cards of this run now, in the order in which they were proposed."""
         self._held.discard(run_id)

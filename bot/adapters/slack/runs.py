@@ -98,9 +98,11 @@ class Runs:
             await answer(self._api, where, told("Interrupted.", reason), key=f"interrupted:{job.key}")
             return
         try:
-            await self._api.update(Posted(**parent), render.failed(typed, where.actor.key, reason))
+            posted = Posted(parent["channel"], parent["ts"])
+            await self._api.update(posted, render.failed(typed, where.actor.key, reason))
         except UNREACHABLE as error:
             log.warning("slack.run.untold", fault=code(error))
+        await self._follower.release(parent["run"])  # what it had proposed by then can still be decided
 
     async def _diagnose(self, where: Where, ask: Ask, flight: _Flight) -> Report | Exception:
         """The report, or what went wrong as a value: it must not cancel the messages under way."""
@@ -121,6 +123,7 @@ class Runs:
         try:
             posted = await self._api.post(where.channel, message, key=f"run:{run_id}", thread=where.thread)
         except UNREACHABLE as error:
+            self._follower.drop(run_id)
             await answer(self._api, where, no_place(code(error)), key=f"no:{job.key}")
             return None
         thread = Thread(where.channel, where.thread or posted.ts, where.user, where.respond)
@@ -129,7 +132,7 @@ class Runs:
 
     async def _remember(self, job: Job, run_id: str, posted: Posted, thread: Thread) -> None:
         try:
-            await self._journal.replace(PARENT, job.key, asdict(posted))
+            await self._journal.replace(PARENT, job.key, asdict(posted) | {"run": run_id})
             await thread.keep(self._journal, run_id)
         except Exception:
             log.exception("slack.run.unremembered", run=run_id)  # reading goes on; there will be no cards
