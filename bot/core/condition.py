@@ -5,7 +5,6 @@ are values with text in them; here they become `Unknown` with a reason, so that 
 `||` and `&&` absorb: what the known side decides is decided.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -15,6 +14,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from bot.core.cel_faults import BadExpression, Fault, bare, refusal, spoken
+from bot.core.cel_values import plain
 from bot.core.facts_schema import Schema, parse_type
 from bot.core.functions import FUNCTIONS, NoEvidence, Read, reader
 from bot.core.probe import Unknown
@@ -23,8 +23,10 @@ from bot.core.text import neutral
 MAX_SOURCE = 4_096
 MAX_LOOPS = 4
 """Comprehensions in one expression: each may multiply the work and the memory of the one inside it."""
+MAX_SUMS = 24
 MAX_WEIGHT = 20_000
-"""Items plus characters/16 that one expression's value may hold: a chain of `let` must not grow without bound."""
+"""Plus signs in one expression and items in its value: with the cap on texts, no chain of `let` and no loop over facts
+grows without bound. The library itself bounds iterations, not memory."""
 
 Truth = bool | Unknown
 
@@ -143,15 +145,13 @@ class Expression:
         token = _READ.set(reader(world.values, world.missing))
         try:
             result = self._program.eval(self._env.Activation(data))
-            value = result.plain_value()
-            failed = result.type() == cel.Type.ERROR
+            if result.type() == cel.Type.ERROR:
+                return Unknown(_reason(str(result.value()), world))
+            return plain(result, weight)
         except (RuntimeError, MemoryError) as error:
             return Unknown(_reason(str(error), world))
         finally:
             _READ.reset(token)
-        if failed:
-            return Unknown(_reason(str(value), world))
-        return _plain(value, weight)
 
     def looked_up(self, world: World) -> Any:
         """The value of a plain path without copying it through the library: lists of facts may be long."""
@@ -207,6 +207,9 @@ def _bound(source: str) -> None:
         raise BadExpression(Fault(f"longer than {MAX_SOURCE} characters"))
     if not source.strip():
         raise BadExpression(Fault("is empty"))
+    sums = _QUOTED.sub("", source).count("+")
+    if sums > MAX_SUMS:
+        raise BadExpression(Fault(f"{sums} plus signs, more than {MAX_SUMS}; compute parts of it before, with let"))
     loops = len(_LOOP.findall(source))
     if loops > MAX_LOOPS:
         raise BadExpression(Fault(f"{loops} comprehensions (all, exists, map, filter), more than {MAX_LOOPS}"))
@@ -226,28 +229,3 @@ def _reason(said: str, world: World) -> str:
     if "Iteration budget exceeded" in said:
         return "too much work: the condition looks at more than 10,000 items"
     return neutral(bare(said))
-
-
-def _plain(value: Any, weight: int) -> Any:
-    try:
-        left = _weigh(value, weight)
-    except ValueError as error:
-        return Unknown(str(error))
-    return value if left >= 0 else Unknown(f"its value is too large (more than {weight} items)")
-
-
-def _weigh(value: Any, left: int) -> int:
-    """What is left of a budget after this value. Raises ValueError for what is no plain, finite value."""
-    if left < 0:
-        return left
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("not a finite number (division by zero?)")
-    if isinstance(value, str):
-        return left - 1 - len(value) // 16
-    if value is None or isinstance(value, bool | int | float):
-        return left - 1
-    if not isinstance(value, list | dict):
-        raise ValueError(f"{type(value).__name__} is no plain value")  # noqa: TRY004 - one kind of fault for callers
-    for item in value if isinstance(value, list) else [*value, *value.values()]:
-        left = _weigh(item, left)
-    return left - 1

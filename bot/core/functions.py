@@ -14,6 +14,7 @@ from bot.core.probe import Unknown
 
 _INT, _DOUBLE, _STRING, _DYN = cel.Type.INT, cel.Type.DOUBLE, cel.Type.STRING, cel.Type.DYN
 _LIST = cel.Type.List(_DYN)
+_MOST_JOINED = 2_000
 
 
 class NoEvidence(Exception):
@@ -74,6 +75,13 @@ def _sum(items: Sequence[Any]) -> Any:
     return sum(items)
 
 
+def _join(items: Sequence[Any], by: str) -> str:
+    text = by.join(str(item) for item in items[: _MOST_JOINED + 1])
+    if len(items) > _MOST_JOINED or len(text) > _MOST_JOINED:
+        raise NoEvidence(f"join() of more than {_MOST_JOINED} items or characters; take() fewer")
+    return text
+
+
 def _pair(pick: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def choose(a: Any, b: Any) -> Any:
         return float(pick(a, b)) if isinstance(a, float) or isinstance(b, float) else pick(a, b)
@@ -132,7 +140,7 @@ FUNCTIONS: tuple[Function, ...] = (
         "join",
         'list.join(", "): the items as one text',
         (((_LIST, _STRING), _STRING),),
-        lambda items, by: by.join(str(item) for item in items),
+        _join,
         member=True,
     ),
 )

@@ -155,6 +155,7 @@ FAULTS = {
     "  ": (1, "is empty"),
     "true" + " || true" * 600: (1, "longer than 4096"),
     "[1].all(a, [1].all(b, [1].all(c, [1].all(d, [1].all(e, true)))))": (1, "5 comprehensions"),
+    "1" + " + 1" * 25 + " > 0": (1, "25 plus signs"),
     "(" * 40 + "true" + ")" * 40: (1, ""),
     "'": (1, "syntax error"),
 }
@@ -184,11 +185,20 @@ def test_work_without_end_is_unknown() -> None:
     assert "too much work" in truth.reason
 
 
-def test_a_value_that_grows_too_large_is_unknown() -> None:
-    names = NAMES.bind("s", Expression.compile("'x'", NAMES).kind)
-    found = Expression.compile("[s, s, s, s, s, s, s, s]", names).value(WORLD.bind({"s": "x" * 60_000}))
+LARGE = {
+    "a list of lists": "l.map(x, [l, l, l, l])",
+    "a long text": "t + t",
+    "a long joined text": 'l.map(x, t).join("")',
+    "a list of long texts": "l.map(x, t + t + t + t)",
+}
+
+
+@pytest.mark.parametrize("source", LARGE.values(), ids=LARGE)
+def test_a_value_that_grows_too_large_is_unknown(source: str) -> None:
+    names = NAMES.bind("l", Expression.compile("[1]", NAMES).kind).bind("t", Expression.compile("'x'", NAMES).kind)
+    found = Expression.compile(source, names).value(WORLD.bind({"l": list(range(2_000)), "t": "x" * 1_500}))
     assert isinstance(found, Unknown)
-    assert "too large" in found.reason
+    assert "more than" in found.reason
 
 
 def test_reasons_carry_no_control_characters_of_the_host() -> None:

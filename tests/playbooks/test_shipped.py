@@ -9,7 +9,10 @@ from bot.actions import catalog as action_catalog
 from bot.adapters.files.cases import all_cases, case_files, read_case, run_case
 from bot.adapters.files.playbooks import lint, load_playbooks, read_playbook
 from bot.adapters.files.strict_yaml import load
+from bot.core.case import Case
+from bot.core.functions import FUNCTIONS
 from bot.core.playbook_schema import playbook_schema
+from bot.core.playbook_spec import FindingSpec, OfferSpec, ParamSpec, PlaybookSpec
 from bot.probes import catalog as probe_catalog
 
 ROOT = Path(__file__).parents[2]
@@ -82,3 +85,12 @@ def test_the_guides_example_is_a_playbook_and_its_case_passes(tmp_path: Path) ->
     file = tmp_path / "case.yaml"
     file.write_text(case)
     assert run_case(file, read_playbook(example, "example.yaml", PROBES, ACTIONS), PROBES) == ()
+
+
+def test_the_guide_names_every_function_and_every_key() -> None:
+    guide = (ROOT / "docs" / "playbooks.md").read_text()
+    named = {function.name for function in FUNCTIONS} | set(ParamSpec.model_fields)
+    for model in (PlaybookSpec, FindingSpec, OfferSpec, Case):
+        named |= {field.alias or name for name, field in model.model_fields.items()}
+    missing = {name for name in named if not any(word in guide for word in (f"`{name}`", f"`{name}(", f".{name}("))}
+    assert missing == set()
