@@ -30,7 +30,8 @@ class Bench:
     """The ports, the inventory and the catalogues. `owner` names this process in claims, `layout` the hosts' ledger.
 
     `unwritten` holds outcomes that could not be stored (JournalDown), by change, until they can be. It may be lost:
-    the ledger on the host says the same, and an unsettled change is settled by reading that.
+    the ledger on the host says the same, and an unsettled change is settled by reading that. `troubles` says, by what
+    was attempted, why it cannot be done at the moment.
     """
 
     journal: Journal
@@ -45,14 +46,20 @@ class Bench:
     layout: Layout = LAYOUT
     pause: float = 1.0
     """Seconds between looks: for other processes' approvals, for a host that does not answer yet."""
+    confirm_within: int = 20
+    """Seconds that a host waits for the confirmation before it takes a change back."""
     owner: str = field(init=False)
-    trouble: str = field(init=False, default="")
-    """Why changes are not carried out at the moment; empty when they are."""
+    troubles: dict[str, str] = field(init=False, default_factory=dict)
     unwritten: dict[str, tuple[Record, Result]] = field(init=False, default_factory=dict)
     wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.owner = f"bot-{self.clock.token()[-12:]}"
+
+    @property
+    def trouble(self) -> str:
+        """Why changes are not carried out at the moment; empty when they are."""
+        return "; ".join(dict.fromkeys(self.troubles.values()))
 
     def host(self, name: str) -> Host:
         """The inventory's host. Raises AskError when it is not there any more."""

@@ -6,6 +6,7 @@ is too old. Several loops over one journal are safe: a claim is one transaction,
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from bot.core.approval import FINAL, IN_FLIGHT, Effect, Record, State, expire, m
 from bot.core.errors import AskError, NetdiagError
 from bot.engine.bench import Bench
 from bot.engine.carry import Held, carry_out, keep
-from bot.engine.effect import LOOK_LEASE, check_effect
+from bot.engine.effect import check_effect
 from bot.engine.ports import JournalDown
 from bot.engine.reconcile import reconcile
 
@@ -26,6 +27,9 @@ ALIVE = 20.0
 
 RECONCILE = 10.0
 AT_ONCE = 8
+EFFECT_WITHIN = timedelta(days=1)
+"""How long after a change its effect is still worth a look, when nobody looked at once."""
+
 PATIENCE = 60.0
 """The longest pause, in seconds, before a change that was held back is tried again."""
 
@@ -54,14 +58,21 @@ class Patience:
 
 async def drive(bench: Bench) -> None:
     """Carry out approved changes until cancelled. A journal that is down, or a broken policy, pauses and is logged."""
-    patience = Patience()
+    try:
+        await _drive(bench, Patience())
+    finally:
+        with suppress(JournalDown):  # then nobody sees the heartbeat either
+            await stop(bench)
+
+
+async def _drive(bench: Bench, patience: Patience) -> None:
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_every(bench, BEAT, lambda: beat(bench)))
-        tasks.create_task(_every(bench, RECONCILE, lambda: settle_what_is_left(bench)))
+        tasks.create_task(_every(bench, BEAT, "heartbeat", lambda: beat(bench)))
+        tasks.create_task(_every(bench, RECONCILE, "settle", lambda: settle_what_is_left(bench)))
         at_work: dict[str, asyncio.Task[None]] = {}
         while True:
             bench.wake.clear()
-            await _guarded(bench, lambda: _start(bench, tasks, at_work, patience))
+            await _guarded(bench, "start", lambda: _start(bench, tasks, at_work, patience))
             await _nap(bench, bench.pause)
 
 
@@ -72,6 +83,8 @@ async def _start(
     await expire_old(bench)
     waiting = await bench.journal.list(states=[State.APPROVED])
     patience.forget({record.change.id for record in waiting})
+    for gone in bench.troubles.keys() - {record.change.id for record in waiting} - {"heartbeat", "settle", "start"}:
+        del bench.troubles[gone]
     busy = {record.change.host for record in await bench.journal.list(states=sorted(IN_FLIGHT))}
     busy |= {host for host, task in at_work.items() if not task.done()}
     now = asyncio.get_running_loop().time()
@@ -91,7 +104,7 @@ async def _one(bench: Bench, change: str, patience: Patience) -> None:
             log.info("change.held", change=change, why=done.why)
             patience.wait(change, asyncio.get_running_loop().time())
 
-    if not await _guarded(bench, work):
+    if not await _guarded(bench, change, work):
         patience.wait(change, asyncio.get_running_loop().time())
     bench.wake.set()
 
@@ -145,7 +158,7 @@ async def settle_what_is_left(bench: Bench) -> None:
     for record in await bench.journal.list(states=[State.DONE], limit=50):
         settled = moment(record.settled_at or record.change.created)
         age = bench.clock.now() - settled
-        if not record.effect_note and record.effect is Effect.NOT_CHECKED and age < timedelta(seconds=LOOK_LEASE * 5):
+        if not record.effect_note and record.effect is Effect.NOT_CHECKED and age < EFFECT_WITHIN:
             await check_effect(bench, record)
 
 
@@ -177,22 +190,22 @@ async def stop(bench: Bench) -> None:
         await bench.journal.replace(*HEART, {"owner": bench.owner, "at": ""})
 
 
-async def _every(bench: Bench, pause: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _every(bench: Bench, pause: float, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     while True:
-        await _guarded(bench, work)
+        await _guarded(bench, name, work)
         await asyncio.sleep(pause)
 
 
-async def _guarded(bench: Bench, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+async def _guarded(bench: Bench, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
     """Do it; a journal that is down or a configuration that is broken is logged once, and no reason to end."""
     try:
         await work()
     except (JournalDown, NetdiagError) as fault:
-        if str(fault) != bench.trouble:
-            log.warning("changes.paused", why=str(fault))
-        bench.trouble = str(fault)
+        if bench.troubles.get(name) != str(fault):
+            log.warning("changes.paused", what=name, why=str(fault))
+        bench.troubles[name] = str(fault)
         return False
-    bench.trouble = ""
+    bench.troubles.pop(name, None)
     return True
 
 

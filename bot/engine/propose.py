@@ -108,6 +108,7 @@ def _change(bench: Bench, wish: Wish, plan: Plan, policy: Policy) -> Change:
         requester=person(policy, wish.actor) or wish.actor.key,
         created="",
         expires="",
+        confirm_within=bench.confirm_within,
         then=_follow_up(wish.offer.then),
     )
 
