@@ -4,11 +4,13 @@ import asyncio
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bot.core.host import Cause, Host, HostFailure
+from bot.engine.inspect import Access, inspect
 from bot.engine.ports import Output
 from tests.adapters.ssh.conftest import Shells
 from tests.adapters.ssh.servers import ME, Sshd, fingerprint, free_port, keygen, sshd
@@ -24,6 +26,14 @@ def out(result: Output | HostFailure) -> Output:
 def failure(result: Output | HostFailure) -> HostFailure:
     assert isinstance(result, HostFailure), result
     return result
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def token(self, bits: int = 128) -> str:
+        return "0" * (bits // 4)
 
 
 async def until(true: "asyncio.Future[bool] | object", within: float = 10) -> None:
@@ -358,3 +368,18 @@ async def test_a_host_that_moved_in_the_inventory_gets_a_new_connection(
         moved: Host = other.host()
         result = out(await shell.run(moved, "true", deadline=20, max_bytes=SMALL))
         assert result.host_key == fingerprint(other.host_key)
+
+
+async def test_a_real_host_is_inspected(server: Sshd, shells: Shells) -> None:
+    host = server.host()
+    dead = server.host("dead", port=free_port(), known_hosts=server.host_key.with_suffix(".pub").read_text())
+    shell = shells(host, dead)
+    found = dict(await inspect(shell, [dead, host], SystemClock()))
+    assert isinstance(found["dead"], HostFailure)
+    access = found["node"]
+    assert isinstance(access, Access)
+    assert access.host_key == fingerprint(server.host_key)
+    assert access.auth == f"key {server.key}"
+    assert {"awk", "find"} <= set(access.tools)
+    assert abs(access.clock_skew) <= access.clock_within + 0.002
+    assert server.logins() == 1
