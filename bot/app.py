@@ -4,7 +4,7 @@ import asyncio
 import os
 import pwd
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,8 +23,10 @@ from bot.core.audit import Entry, Event, Head, Verification
 from bot.core.errors import ConfigError
 from bot.core.host import Inventory
 from bot.core.policy import Actor, Standing, usergroups
+from bot.core.selector import select
 from bot.engine.desk import DutyDesk
 from bot.engine.diagnose import Observer
+from bot.engine.inspect import Inspected, Tell, inspect
 from bot.engine.ports import Directory, Shell
 from bot.engine.remedy import Remedy
 from bot.settings import Settings
@@ -208,3 +210,13 @@ def _text(path: Path) -> str:
         raise ConfigError(f"{path}: cannot be read ({fault.strerror})") from None
 
 
+
+
+async def checked(settings: Settings, target: str, tell: Tell) -> Sequence[tuple[str, Inspected]]:
+    """Connect to the target's hosts and say what each lacks; `tell` hears how far it is."""
+    inventory = load_inventory(settings.inventory)
+    shell = HostShell(inventory)
+    try:
+        return await inspect(shell, select(inventory, target), SystemClock(), at_once=settings.concurrency, tell=tell)
+    finally:
+        await shell.close()

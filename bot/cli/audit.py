@@ -17,7 +17,7 @@ from bot.core.errors import AskError
 from bot.core.text import neutral
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log: append-only, hash-chained, with signed heads.")
-cli.add_typer(audit, name="audit")
+cli.add_typer(audit, name="audit", rich_help_panel="Change")
 
 OUTCOME = {Verdict.OK: ("green", 0), Verdict.TAMPERED: ("bold red", 1), Verdict.CANNOT_TELL: ("yellow", 2)}
 """Style and exit status of each verdict."""

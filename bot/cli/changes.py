@@ -19,7 +19,7 @@ from bot.core.errors import AskError
 from bot.core.text import neutral
 
 changes = typer.Typer(no_args_is_help=True, help="Changes proposed, approved, applied, refused.")
-cli.add_typer(changes, name="changes")
+cli.add_typer(changes, name="changes", rich_help_panel="Change")
 
 EXIT_NOT_DONE = 1
 EXIT_UNKNOWN = 3
@@ -122,7 +122,7 @@ def _whole(record: Record) -> Table:
     return grid
 
 
-@cli.command()
+@cli.command(rich_help_panel="Change")
 def approve(
     change: ChangeArgument,
     output: FormatOption = Format.TEXT,
@@ -151,7 +151,7 @@ def approve(
     _tell(record, refused, output)
 
 
-@cli.command()
+@cli.command(rich_help_panel="Change")
 def deny(
     change: ChangeArgument,
     reason: Annotated[str, typer.Option("--reason", help="Why, for the log and the one who asked.")],
@@ -173,7 +173,7 @@ def deny(
     _tell(record, refused, output, done=State.DENIED)
 
 
-@cli.command()
+@cli.command(rich_help_panel="Change")
 def revert(
     change: ChangeArgument,
     output: FormatOption = Format.TEXT,

@@ -26,7 +26,7 @@ READY = "demo.ready"
 """Stands beside demo.json once the bot answers: for scripts and tests that wait for it."""
 
 
-@cli.command()
+@cli.command(rich_help_panel="Operate")
 def demo(
     port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0: any free port.")] = DEFAULT_PORT,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in this machine's browser.")] = False,
@@ -82,6 +82,7 @@ async def _stage(directory: Path, port: int, hosts: int) -> AsyncIterator[tuple[
     from bot.app import terminal_actor  # noqa: PLC0415 - the demo's parts load only for the demo
     from bot.demo import Fleet, availability  # noqa: PLC0415
     from bot.demo.replay import replay_inventory  # noqa: PLC0415
+    from bot.demo.replay import replay_inventory  # noqa: PLC0415
     from bot.workspace import LocalSlack, channels  # noqa: PLC0415
 
     slack = await LocalSlack.start(port=port)
@@ -98,7 +99,7 @@ async def _stage(directory: Path, port: int, hosts: int) -> AsyncIterator[tuple[
         }
         story = {"url": slack.url, "pid": os.getpid(), "state": str(directory / "store"), "replayed": reason}
         if reason is not None:
-            inventory = replay_inventory(directory / "replay", people)
+            inventory = replay_inventory(directory / "recorded", people)
             yield {**overrides, "inventory": inventory}, {**story, "inventory": str(inventory)}
             return
         async with Fleet.up(directory / "fleet", hosts=hosts, people=people) as fleet:
@@ -131,15 +132,18 @@ async def _perform(chosen: Any, story: dict[str, Any], directory: Path, *, open_
 
 
 def _words(story: dict[str, Any]) -> Panel:
+    from bot.demo.replay import PREFIX, notice  # noqa: PLC0415
+
+    sick = f"{PREFIX}node-3" if story["replayed"] else "node-3"
     text = Text.assemble(
         ("Open  ", "dim"), (story["url"], "bold cyan"), "\n\n",
-        "In #netops, as Alice, type  ", ("/netdiag node-3", "bold"), "  and open the thread.\n",
+        "In #netops, as Alice, type  ", (f"/netdiag {sick}", "bold"), "  and open the thread.\n",
         "Approve it as Bob: switch people at the bottom left. Nobody approves what they asked for.\n\n",
         ("From another terminal:\n", "dim"),
         f"  export NETDIAG_STATE={story['state']} NETDIAG_INVENTORY={story['inventory']}\n",
-        "  netdiag run node-3 · netdiag changes list · netdiag audit verify\n\n",
+        f"  netdiag run {sick} · netdiag changes list · netdiag audit verify\n\n",
         ("Ctrl-C ends everything.", "dim"),
     )  # fmt: skip
     if story["replayed"]:
-        text.append(f"\n\nNo real hosts here: {story['replayed']}. Recorded hosts answer; they cannot be changed.", "yellow")
+        text.append(f"\n\n{notice(story['replayed'])}", "yellow")
     return Panel(text, title="netdiag demo is ready", expand=False)

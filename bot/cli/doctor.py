@@ -18,7 +18,7 @@ EXIT_UNKNOWN = 3
 LOOKS = {"ok": ("✔", "green"), "fault": ("✖", "bold red"), "skipped": ("–", "dim"), "unknown": ("?", "magenta")}
 
 
-@cli.command()
+@cli.command(rich_help_panel="Operate")
 def doctor(
     target: Annotated[str, typer.Argument(metavar="[TARGET]", help="Hosts to connect to; none: do not connect.")] = "all",
     output: FormatOption = Format.TEXT,

@@ -16,7 +16,7 @@ from bot.core.selector import select
 EXIT_UNREACHABLE = 3
 
 
-@cli.command()
+@cli.command(rich_help_panel="Look")
 def record(
     host: Annotated[str, typer.Argument(metavar="HOST", help="One host of the inventory.")],
     playbooks: Annotated[list[str] | None, typer.Argument(metavar="[PLAYBOOK]...", help="Default: every playbook.")] = None,

@@ -14,7 +14,7 @@ from bot.core.errors import AskError
 from bot.core.report import Report, exit_status
 
 
-@cli.command()
+@cli.command(rich_help_panel="Look")
 def run(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="Host, group, label=value, glob, comma list, or all.")],
     playbooks: Annotated[list[str] | None, typer.Argument(metavar="[PLAYBOOK]...", help="Default: every playbook.")] = None,

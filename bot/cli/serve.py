@@ -10,7 +10,7 @@ from bot.cli.options import InventoryOption, PlaybooksOption, StateOption, setti
 from bot.core.errors import ConfigError
 
 
-@cli.command()
+@cli.command(rich_help_panel="Operate")
 def serve(inventory: InventoryOption = None, playbooks: PlaybooksOption = None, state: StateOption = None) -> None:
     """Connect to Slack and answer until stopped.
 

@@ -97,8 +97,16 @@ def _pairs(values: Mapping[str, Any]) -> Table:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for key, value in values.items():
-        grid.add_row(neutral(str(key)), Text(neutral(str(value), 400)))
+        if value not in (None, "", [], {}):
+            grid.add_row(neutral(str(key)), Text(neutral(_words(value), 400)))
     return grid
+
+
+def _words(value: Any) -> str:
+    """A value of the evidence as people write it: lists with commas, rates with one decimal."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_words(item) for item in value)
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def _proposal(proposal: Proposal) -> Iterator[RenderableType]:

@@ -107,12 +107,18 @@ async def _look(bench: Bench, record: Record) -> Sight:
 
 
 def _before_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """ "recv_q 129 -> 0, send_q 128 -> 128": what was measured for the same scope, before and after."""
-    names = [name for name in before if name in after]
+    """ "recv_q 129 → 0, overflows_per_second 41.3 → 0": what was measured for the same scope, before and after."""
+    names = [name for name in before if _is_number(before[name]) and _is_number(after.get(name))]
     moved = sorted(names, key=lambda name: before[name] == after[name])
-    return ", ".join(
-        f"{name} {neutral(str(before[name]), 60)} -> {neutral(str(after[name]), 60)}" for name in moved[:SHOWN]
-    )
+    return ", ".join(f"{name} {_number(before[name])} → {_number(after[name])}" for name in moved[:SHOWN])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.1f}".removesuffix(".0")
 
 
 async def _next_step(bench: Bench, record: Record, then: FollowUp, sight: Sight) -> tuple[Effect, str, str | None]:
