@@ -30,6 +30,7 @@ MAX_NETNS = 512
 """Network namespaces that a visit reads; a host with more has no complete evidence."""
 
 _SECTION_OVERHEAD = 4_096  # marks and the head of standard error
+_SIGNALLED = 128  # a shell adds it to the signal that ended a command
 _LATE = 1.5  # seconds that `timeout -k 1` may need beyond its limit
 
 _HEAD = r"""PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
@@ -104,7 +105,7 @@ _NETNS = r"""found=$(ls -ln /proc/[0-9]*/ns/net | awk -v self="$self" -v most="$
   }
   $NF ~ /^\/proc\/[0-9]+\/ns\/net$/ { split($NF, part, "/"); if (unread++ < 50) pids = pids part[3] " " }
   END {
-    print total + 0; print own + 0; print pids
+    print total + 0; print own; print pids
     for (id in least) if (shown++ < most) print id, least[id], count[id]
   }')
 NETNS_TOTAL=${found%%"$nl"*}; found=${found#*"$nl"}
@@ -307,6 +308,8 @@ def _fault(probe: Probe[Any], reading: Reading) -> str | None:
         return f"cut at {probe.max_bytes} bytes"
     if reading.exit_status == 0:
         return None
+    if _SIGNALLED < reading.exit_status < _SIGNALLED + 65:
+        return f"ended by signal {reading.exit_status - _SIGNALLED}"
     missing = re.search(r"(?:^|[\s:/])([\w.+-]{1,40}): (?:command )?not found", reading.stderr) or re.search(
         r"failed to execute ([\w.+/-]{1,60}): No such file", reading.stderr
     )
