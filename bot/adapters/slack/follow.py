@@ -108,6 +108,8 @@ class Follower:
         key = record.change.id
         try:
             async with self._locks.setdefault(key, asyncio.Lock()):
+                # Read again under the lock: who waited for it may hold an older record than the card already shows.
+                record = await self.journal.get(key) or record
                 await self._show(record)
         except SlackApiError as error:
             fault = code(error)

@@ -77,6 +77,15 @@ async def test_a_lost_reply_while_posting_a_card_leaves_one_card(bot: Bot) -> No
     assert [m.ts for m in bot.slack.thread("#netops", parent.ts) if actions(m)] == [card.ts]
 
 
+async def test_a_late_writer_does_not_turn_a_card_back(bot: Bot) -> None:
+    _, card = await asked(bot)
+    before = bot.journal.records["c10aaaa"]
+    await bot.slack.click("bob", "#netops", card.ts, "change.approve")
+    await bot.card_says("c10aaaa", "Approved by")
+    await bot.front._follower._shown(before)
+    assert "Approved by" in read(bot.slack.message("#netops", card.ts))
+
+
 async def test_a_deleted_card_stops_nothing(bot: Bot) -> None:
     _, card = await asked(bot)
     await bot.front._api.client.chat_delete(channel="C0NETOPS", ts=card.ts)
