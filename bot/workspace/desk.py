@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from bot.workspace import model, payloads, wire
@@ -18,6 +18,8 @@ from bot.workspace.rates import Rates
 from bot.workspace.wire import App
 
 SLACKBOT = "USLACKBOT"
+LOOK_AGAIN = 0.05
+"""Seconds after which `until` asks again though nothing happened here."""
 NEWS_MAX = 1_000
 """Changes queued for one page before it is told to reload its state."""
 
@@ -110,9 +112,15 @@ class Desk:
             _offer(queue, News("stop", {}))
 
     async def until(self, true: Callable[[], object], seconds: float) -> None:
-        """Wait until the predicate holds; it is asked again after every change. Raises TimeoutError."""
-        async with asyncio.timeout(seconds), self._happened:
-            await self._happened.wait_for(true)
+        """Wait until the predicate holds. Raises TimeoutError.
+
+        It is asked after every change here, and now and then between them: it may look at the app's side too.
+        """
+        async with asyncio.timeout(seconds):
+            while not true():
+                async with self._happened:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._happened.wait(), LOOK_AGAIN)
 
     # -- messages ---------------------------------------------------------------------------------------------
 

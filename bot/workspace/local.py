@@ -312,7 +312,7 @@ class LocalSlack:
         return tuple(self.desk.keeper.failures)
 
     async def until(self, true: Callable[[], object], seconds: float = 10.0) -> None:
-        """Wait until the predicate holds, asked again after every change. Raises TimeoutError."""
+        """Wait until the predicate holds, here or on the app's side. Raises TimeoutError."""
         await self.desk.until(true, seconds)
 
     # -- faults that strike at once ---------------------------------------------------------------------------

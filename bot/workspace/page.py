@@ -39,7 +39,12 @@ STOPPING = web.AppKey("stopping", asyncio.Event)
 
 def cookie_name(request: web.Request) -> str:
     """Cookies ignore ports, so the port is part of the name."""
-    return f"page_{request.url.port}"
+    return f"page_{_port(request)}"
+
+
+def _port(request: web.Request) -> str:
+    """The port this server listens on; the request's own is whatever its Host header claims."""
+    return request.app[DESK].app.origin.rpartition(":")[2]
 
 
 def is_reader(request: web.Request) -> bool:
@@ -53,7 +58,7 @@ async def guard(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Refuse other hosts (DNS rebinding), other origins (a page elsewhere), and readers without the token."""
-    port = request.url.port
+    port = _port(request)
     own = {f"127.0.0.1:{port}", f"localhost:{port}"}
     if request.host not in own:
         return web.Response(status=421, text="This server answers to 127.0.0.1 only.")
@@ -77,7 +82,7 @@ async def index(request: web.Request) -> web.StreamResponse:
     """The page. The token moves from the address into a cookie that scripts cannot read."""
     token = request.query.get("token")
     if token is not None and hmac.compare_digest(token.encode(), request.app[DESK].tokens.page.encode()):
-        answer = web.HTTPSeeOther("/")
+        answer = web.Response(status=303, headers={"Location": "/"})
         answer.set_cookie(cookie_name(request), token, httponly=True, samesite="Strict", path="/")
         return answer
     if not is_reader(request):
@@ -91,7 +96,7 @@ async def archive(request: web.Request) -> web.Response:
     """A permalink leads to the message on the page."""
     thread = request.query.get("thread_ts")
     place = f"/#/c/{quote(request.match_info['channel'])}" + (f"/{quote(thread)}" if thread else "")
-    return web.HTTPSeeOther(place)
+    return web.Response(status=303, headers={"Location": place})
 
 
 async def file(request: web.Request) -> web.Response:

@@ -79,6 +79,12 @@ export function composer(room, thread, label) {
     area.focus();
   }
 
+  /** Whether what stands at the caret is already what completion would put there. */
+  function isComplete() {
+    const [kind, word] = pending(area);
+    return kind + word === found[active].insert;
+  }
+
   async function send() {
     const text = area.value.trim();
     if (!text) return;
@@ -110,7 +116,7 @@ export function composer(room, thread, label) {
       event.stopPropagation();
       found = [];
       draw("");
-    } else if (open && (event.key === "Tab" || (event.key === "Enter" && found[active].insert !== area.value.trim()))) {
+    } else if (open && (event.key === "Tab" || (event.key === "Enter" && !isComplete()))) {
       take(event, active);
     } else if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
