@@ -95,7 +95,7 @@ def ask_for_target(name: str) -> Message:
 def playbooks(known: Mapping[str, str]) -> Message:
     """What can be checked."""
     rows = [line(run(name, code=True), f"  {title}") for name, title in sorted(known.items())]
-    return _list(f"{len(known)} playbooks", rows, "No playbook is loaded: see netdiag playbooks lint.")
+    return _list(f"Playbooks: {len(known)}", rows, "No playbook is loaded: see netdiag playbooks lint.")
 
 
 def changes(records: Sequence[Record], now: datetime, host: str = "") -> Message:

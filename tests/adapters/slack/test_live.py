@@ -238,7 +238,7 @@ async def test_a_channel_without_the_bot_is_answered_with_how_to_invite_it(bot: 
     ("typed", "expected"),
     [
         ("help", "netdiag help"),
-        ("playbooks", "1 playbooks"),
+        ("playbooks", "Playbooks: 1"),
         ("changes", "Changes"),
         ("sweeps", "No sweep is configured"),
         ("audit", "Audit log"),
