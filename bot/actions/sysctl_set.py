@@ -79,7 +79,7 @@ NOT_FIXED: tuple[tuple[str, str], ...] = (
 def plan(params: SysctlSet, snapshot: Snapshot) -> Plan | Refused:
     """Plan the write, its read-back and its way back to the old value."""
     value = flat(params.value)
-    fault = _unsafe(params.key, value)
+    fault = _unsafe(params.key, value) or _never(params.key, "", value)
     if fault:
         return Refused(fault)
     spaces, values = known(snapshot, "netns", NetnsFacts), known(snapshot, "sysctl_net", SysctlFacts)
@@ -94,7 +94,7 @@ def plan(params: SysctlSet, snapshot: Snapshot) -> Plan | Refused:
     if old is None:
         return Refused(f"{params.key} was not read in {space.label}: it is not a setting of that namespace, or unknown")
     old = flat(old)
-    fault = _pointless(params, space, old, value)
+    fault = _never(params.key, old, value) or _pointless(params, space, old, value)
     return Refused(fault) if fault else _plan(params, space, old, value)
 
 
@@ -106,10 +106,18 @@ def _unsafe(key: str, value: str) -> str:
     return ""
 
 
+def _never(key: str, old: str, value: str) -> str:
+    return next(
+        (
+            f"{key} = {value} is never set by netdiag: {why}"
+            for pattern, applies, why in NEVER
+            if fnmatchcase(key, pattern) and applies(old, value)
+        ),
+        "",
+    )
+
+
 def _pointless(params: SysctlSet, space: Namespace, old: str, value: str) -> str:
-    for pattern, applies, why in NEVER:
-        if fnmatchcase(params.key, pattern) and applies(old, value):
-            return f"{params.key} = {value} is never set by netdiag: {why}"
     if old == value:
         return f"nothing to do: {params.key} is {value} in {space.label} already"
     if params.persist and not space.host:

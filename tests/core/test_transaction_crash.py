@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,29 +69,36 @@ def settle(host: FileHost, change: Change) -> Result:
     return found
 
 
+def one_crash(root: Path, at: int, *, reversible: bool) -> State | None:
+    """Kill the program at its n-th tool call, and hold what the host then is against what it tells."""
+    root.mkdir()
+    host = FileHost(root)
+    change = host.change(host.plan() if reversible else host.plan(inverse=()))
+    if not crash_at(host, at, change):
+        return None
+    steps = (host.root / "value.log").read_text().split() if host.runs else []
+    assert steps.count("new") <= 1
+    found = settle(host, change)
+    wanted = {"old": {State.FAILED, State.REVERTED}, "new": {State.DONE}}[host.now_is]
+    assert found.state in wanted, f"killed at call {at}: {found}, the host has {host.now_is!r}"
+    again = host.apply(change)
+    assert isinstance(again, Ran), f"killed at call {at}: {again}"
+    assert host.now_is == {State.DONE: "new"}.get(found.state, "old")
+    return found.state
+
+
 @pytest.mark.parametrize("reversible", [True, False], ids=["reversible", "irreversible"])
-def test_killed_at_any_point_it_runs_at_most_once_and_the_end_is_told_truly(host: FileHost, reversible: bool) -> None:
-    plan = host.plan() if reversible else host.plan(inverse=())
-    seen = set()
-    for at in range(1, 200):
-        host.value.write_text("old\n")
-        (host.root / "value.log").unlink(missing_ok=True)
-        change = host.change(plan, id=f"c{at:08d}")
-        if not crash_at(host, at, change):
-            assert at > 30, "the tools were never called"
-            break
-        steps = (host.root / "value.log").read_text().split() if host.runs else []
-        assert steps.count("new") <= 1
-        found = settle(host, change)
-        seen.add(found.state)
-        wanted = {"old": {State.FAILED, State.REVERTED}, "new": {State.DONE}}[host.now_is]
-        assert found.state in wanted, f"killed at call {at}: {found}, the host has {host.now_is!r}"
-        again = host.apply(change)
-        assert isinstance(again, Ran), f"killed at call {at}: {again}"
-        assert host.now_is == {State.DONE: "new"}.get(found.state, "old")
-    else:
-        pytest.fail("it never came to its end")
-    assert seen == ({State.FAILED, State.REVERTED, State.DONE} if reversible else {State.FAILED, State.DONE})
+def test_killed_at_any_point_it_runs_at_most_once_and_the_end_is_told_truly(tmp_path: Path, reversible: bool) -> None:
+    seen: list[State | None] = []
+    with ThreadPoolExecutor(8) as pool:
+        for first in range(1, 200, 8):
+            batch = range(first, first + 8)
+            seen += pool.map(lambda at: one_crash(tmp_path / str(at), at, reversible=reversible), batch)
+            if None in seen:
+                break
+    assert len(seen) > 24, "the tools were never called"
+    states = {State.FAILED, State.REVERTED, State.DONE} if reversible else {State.FAILED, State.DONE}
+    assert set(seen) == {None, *states}
 
 
 def test_killed_in_a_step_the_host_stays_locked_until_that_step_is_over(host: FileHost) -> None:

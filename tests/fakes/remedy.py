@@ -178,6 +178,7 @@ class World:
     """The host, its network, the journal, and as many bots over them as a test starts."""
 
     def __init__(self, root: Path) -> None:
+        root.mkdir(exist_ok=True)
         self.host = FileHost(root)
         self.served = root / "served"
         self.served.write_text("old\n")
