@@ -207,7 +207,7 @@ async def test_the_shop_heals_by_a_larger_limit_and_a_reload_and_not_by_the_limi
     await asyncio.sleep(5)
     waiting, limit = await shop_queue(fleet)
     assert limit == 4096
-    assert 128 < waiting <= 600
+    assert 128 < waiting < 1000, "everyone waits, and a few who gave up while the queue was full"
     assert await shop_overflows(fleet) == healed
 
 
