@@ -82,7 +82,6 @@ async def _stage(directory: Path, port: int, hosts: int) -> AsyncIterator[tuple[
     from bot.app import terminal_actor  # noqa: PLC0415 - the demo's parts load only for the demo
     from bot.demo import Fleet, availability  # noqa: PLC0415
     from bot.demo.replay import replay_inventory  # noqa: PLC0415
-    from bot.demo.replay import replay_inventory  # noqa: PLC0415
     from bot.workspace import LocalSlack, channels  # noqa: PLC0415
 
     slack = await LocalSlack.start(port=port)
