@@ -5,6 +5,7 @@ precedence. What only Ansible can compute (vault, Jinja, plugins) is a fault whe
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bot.adapters.files.strict_yaml import Document
 from bot.core.errors import ConfigError, Place
 
 _IMPLICIT = frozenset({"all", "ungrouped"})
+_QUOTED = re.compile(r'"([^"\\]{1,253})"')
 _VARS_SUFFIXES = ("", ".yml", ".yaml", ".json")
 
 
@@ -71,11 +73,12 @@ def _json_group(draft: Draft, group: Group, body: Any, place: Callable[[str], Pl
 
 
 def _json_places(text: str, file: str) -> Callable[[str], Place]:
-    def place(name: str) -> Place:
-        at = text.find(json.dumps(name))
-        return Place(file, text.count("\n", 0, at) + 1 if at >= 0 else 1)
-
-    return place
+    """Where each name first stands: good enough to find it, without a JSON parser that counts lines."""
+    first: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        for word in _QUOTED.findall(line):
+            first.setdefault(word, number)
+    return lambda name: Place(file, first.get(name, 1))
 
 
 def _yaml_group(draft: Draft, tree: Tree, document: Document, path: tuple[str, ...], body: Any) -> None:

@@ -5,6 +5,7 @@ Readers (netdiag's own YAML, Ansible's three formats) fill a `Draft` with values
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,12 +80,21 @@ def _port(value: Any, _: Path) -> int:
 
 
 def _path(value: Any, directory: Path) -> str:
-    return str(directory / Path(_text(value, directory)).expanduser())
+    return str(directory.absolute() / Path(_text(value, directory)).expanduser())
 
 
 def _known_hosts(value: Any, directory: Path) -> str:
     text = _text(value, directory)
-    return text if text.startswith(_KEY_TYPES) else _path(text, directory)
+    if not text.startswith(_KEY_TYPES):
+        return _path(text, directory)
+    kind, _, blob = text.partition(" ")
+    try:
+        told = b64decode(blob.split()[0], validate=True)
+    except (IndexError, ValueError):
+        told = b""
+    if kind.encode() not in told[: len(kind) + 4]:
+        raise ValueError(f"must be a file or a whole public key ({kind} AAAA...), not {text[:60]!r}")
+    return text
 
 
 def _transport(value: Any, _: Path) -> Transport:
@@ -163,7 +173,7 @@ def _values(draft: Draft, name: str, host: HostDraft) -> dict[str, Any]:
 
 
 def _default_known_hosts(directory: Path) -> str:
-    own = directory / "known_hosts"
+    own = directory.absolute() / "known_hosts"
     return str(own if own.is_file() else Path("~/.ssh/known_hosts").expanduser())
 
 

@@ -89,6 +89,13 @@ REFUSED = {
             'hosts.yaml:7: "f" must be a mapping (key: value), not 3',
         ],
     ),
+    "host keys": (
+        (
+            "hosts:\n  a: {known_hosts: ssh-ed25519}\n  b: {known_hosts: ssh-ed25519 AAAA}\n"
+            "  c: {known_hosts: ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAA}\n"
+        ),
+        [f"hosts.yaml:{line}: known_hosts must be a file or a whole public key" for line in (2, 3, 4)],
+    ),
     "jumps": (
         (
             "hosts:\n  a: {jump: b}\n  b: {jump: c}\n  c: {jump: a}\n  d: {jump: e1}\n  e: {jump: e}\n"
