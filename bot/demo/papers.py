@@ -22,6 +22,12 @@ def policy(people: People, self_approval: str) -> dict[str, Any]:
         "groups": {"net-oncall": list(people)},
         "rules": [
             {"hosts": "all", "risk": ["low", "medium"], "approve": {"people": 1, "from": ["net-oncall"], "ttl": "30m"}},
+            {  # a reload cannot be taken back, so it counts as high; it drops no connections, so one person may do
+                "hosts": "all",
+                "risk": ["high"],
+                "actions": ["service.reload"],
+                "approve": {"people": 1, "from": ["net-oncall"], "ttl": "30m"},
+            },
             {
                 "hosts": "all",
                 "risk": ["high"],
