@@ -5,7 +5,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
 
 def _frozen(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -41,7 +41,7 @@ class Host(BaseModel):
     agent: bool = False
     jump: str | None = None
     recording: str | None = None
-    labels: Annotated[Mapping[str, str], AfterValidator(_frozen)] = Field(default_factory=dict)
+    labels: Annotated[Mapping[str, str], AfterValidator(_frozen), PlainSerializer(dict)] = Field(default_factory=dict)
     groups: tuple[str, ...] = ()
 
 
@@ -50,9 +50,11 @@ class Inventory(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    hosts: Annotated[Mapping[str, Host], AfterValidator(_frozen)]
-    groups: Annotated[Mapping[str, tuple[str, ...]], AfterValidator(_frozen)] = Field(default_factory=dict)
-    expect: Annotated[Mapping[str, Any], AfterValidator(_frozen)] = Field(default_factory=dict)
+    hosts: Annotated[Mapping[str, Host], AfterValidator(_frozen), PlainSerializer(dict)]
+    groups: Annotated[Mapping[str, tuple[str, ...]], AfterValidator(_frozen), PlainSerializer(dict)] = Field(
+        default_factory=dict
+    )
+    expect: Annotated[Mapping[str, Any], AfterValidator(_frozen), PlainSerializer(dict)] = Field(default_factory=dict)
 
 
 class Cause(StrEnum):

@@ -66,3 +66,8 @@ def test_a_selection_is_a_part_of_the_inventory_in_its_order_or_an_ask_error(tar
         return
     assert chosen
     assert chosen == [name for name in FLEET.hosts if name in set(chosen)]
+
+
+def test_a_host_and_an_inventory_can_be_written_as_json() -> None:
+    assert FLEET.hosts["web-1"].model_dump(mode="json")["labels"] == {"role": "web", "dc": "fra1"}
+    assert Inventory.model_validate_json(FLEET.model_dump_json()) == FLEET
