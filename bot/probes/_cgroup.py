@@ -14,7 +14,12 @@ _UNIT = re.compile(
     r"^/(?:(?!user\.slice|machine\.slice|kubepods)[^/]{1,255}\.slice/){1,8}([^/]{1,255}\.service)(?=/|$)"
 )
 _RUNTIMES = {"cri-containerd": "containerd", "crio": "cri-o", "libpod": "podman"}
-_BY_PATH = (("/docker/", "docker"), ("/kubepods", "kubernetes"), ("/ecs/", "ecs"), (":cri-containerd:", "containerd"))
+_BY_PATH = ((":cri-containerd:", "containerd"), ("/docker/", "docker"), ("/kubepods", "kubernetes"), ("/ecs/", "ecs"))
+# what runtimes mount over /etc/hostname and its like carries the id in its root (field 4 of mountinfo)
+_ETC = re.compile(
+    r"([/-](?:containers|sandboxes)/([0-9a-f]{64})|/pods/([0-9a-f-]{36}))/\S{1,60} /etc/(?:hosts|hostname|resolv)"
+)
+_MOUNTED_BY = (("sandboxes", "containerd"), ("/containers", "docker"), ("-containers", "podman"))
 # v2 first; then the v1 hierarchies that runtimes always use
 _PREFERRED = ("", "name=systemd", "memory", "pids", "cpu")
 
@@ -47,6 +52,16 @@ def membership(lines: Iterable[str]) -> Membership:
             break
     # a container inside a unit's cgroup (…/containerd.service/kubepods…) is not that unit
     return Membership(found.container, found.runtime, found.pod) if found.container else found
+
+
+def mounted(lines: Iterable[str]) -> Membership:
+    """The same from lines of /proc/PID/mountinfo, for a process whose cgroup namespace hides its path."""
+    container = runtime = pod = ""
+    for line in lines:
+        if found := _ETC.search(line[:1000]):
+            container, pod = container or found[2] or "", pod or found[3] or ""
+            runtime = runtime or next((name for part, name in _MOUNTED_BY if found[2] and part in found[1]), "")
+    return Membership(container, runtime, pod)
 
 
 def _paths(lines: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from bot.core.probe import Cost, Facts, NoEvidence, ParseError, Probe, Reading, Scope, Seen
 from bot.core.text import neutral
 from bot.core.visit import MAX_NETNS
-from bot.probes._cgroup import membership
+from bot.probes._cgroup import Membership, membership, mounted
 from bot.probes._text import by_process, joined, namespace_files, need, number, split_netns, start_time, stat_fields
 from bot.probes.units import UnitsFacts
 
@@ -58,10 +58,11 @@ SCRIPT = (
     need("grep", "ls")
     + 'printf \'total %s\\nunread %s\\n\' "$NETNS_TOTAL" "$NETNS_UNREAD"\n'
     + "printf '%s\\n' \"$NETNS\" ''\n"
-    + namespace_files("../stat", "../cgroup").replace("net/../", "")
+    + namespace_files("../stat", "../cgroup", "../mountinfo").replace("net/../", "")
     + r"""
 for pid in $NETNS_UNREAD; do files="$files /proc/$pid/stat"; done
-grep -sHE '^[0-9]+ \(|^[0-9]*:[^:]*:| - nsfs ' $files /proc/1/stat /proc/self/mountinfo
+etc='[/-](containers|sandboxes)/[0-9a-f]{64}/[^ ]* /etc/(host|resolv)|/pods/[0-9a-f-]{36}/etc-hosts /etc/hosts'
+grep -sHE "^[0-9]+ \(|^[0-9]*:[^:]*:| - nsfs |$etc" $files /proc/1/stat /proc/self/mountinfo
 echo
 [ ! -d /var/log/containers ] || ls -1 /var/log/containers
 echo
@@ -86,7 +87,7 @@ def parse(readings: Sequence[Reading], seen: Seen) -> NetnsFacts:
         raise NoEvidence(f"{head.removeprefix('total ')} network namespaces, more than the {MAX_NETNS} that are read")
     counts = {int(line.split()[1]): int(line.split()[2]) for line in rest.partition("\n\n")[0].splitlines()}
     lines, _, logs = body.partition("\n\n") if "\n\n" in body else (body.strip("\n"), "", "")
-    stats, groups, pinned = _collect(lines.strip("\n").splitlines())
+    stats, groups, mounts, pinned = _collect(lines.strip("\n").splitlines())
     hidden = [pid for pid in map(int, unread.split()[1:]) if pid in stats and stats[pid][1][0] not in _HIDDEN_STATES]
     if hidden:
         raise NoEvidence(
@@ -100,7 +101,7 @@ def parse(readings: Sequence[Reading], seen: Seen) -> NetnsFacts:
         if pid not in stats:
             continue  # it ended between two looks; its namespace is read when it has another process
         command, fields = stats[pid]
-        member = membership(groups.get(pid, ()))
+        member = _member(groups.get(pid, ()), mounts.get(pid, ()))
         pod, container = containers.get(member.container, (pods.get(member.pod, member.pod), member.container[:12]))
         unit = "" if member.container else neutral(of_pid.get(str(pid), member.unit), 128)
         host = inode == pids.get(1)
@@ -122,9 +123,17 @@ def parse(readings: Sequence[Reading], seen: Seen) -> NetnsFacts:
     return NetnsFacts(namespaces=found, pinned=sorted(pinned - found.keys()))
 
 
-def _collect(lines: Sequence[str]) -> tuple[dict[int, tuple[str, list[str]]], dict[int, list[str]], set[str]]:
+def _member(groups: Sequence[str], mounts: Sequence[str]) -> Membership:
+    found = membership(groups)
+    return found if found.container or found.pod or found.unit else mounted(mounts)
+
+
+def _collect(
+    lines: Sequence[str],
+) -> tuple[dict[int, tuple[str, list[str]]], dict[int, list[str]], dict[int, list[str]], set[str]]:
     stats: dict[int, tuple[str, list[str]]] = {}
     groups: dict[int, list[str]] = {}
+    mounts: dict[int, list[str]] = {}
     pinned: set[str] = set()
     for line in lines:
         if line.startswith("/proc/self/mountinfo:"):
@@ -138,7 +147,9 @@ def _collect(lines: Sequence[str]) -> tuple[dict[int, tuple[str, list[str]]], di
                 stats[pid] = command, fields
             elif file == "cgroup":
                 groups.setdefault(pid, []).append(text)
-    return stats, groups, pinned
+            elif file == "mountinfo":
+                mounts.setdefault(pid, []).append(text)
+    return stats, groups, mounts, pinned
 
 
 def _names(logs: Sequence[str]) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:

@@ -1,0 +1,130 @@
+"""The parsers read captures of many systems, where those are at hand."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.core.probe import ParseError
+from bot.probes import listen_queues, sockstat, tcp_ext
+from bot.probes._cgroup import membership
+from bot.probes._text import header_value_pairs
+from bot.probes.socket_fds import open_files
+
+SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
+pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no captures beside the project (../shared/samples)")
+
+
+def lines(name: str) -> list[str]:
+    path = SAMPLES / name
+    if not path.exists():
+        pytest.skip(f"no {name} among the captures")
+    return path.read_text(errors="replace").splitlines()
+
+
+SOCKSTAT = {
+    "hotsos-kubernetes": (383, 91, 0, 76, 151, 7),
+    "hotsos-446": (3837, 28, 0, 3, 41, 1),
+    "lab-leak_rst": (213, 101, 0, 100, 398, 147),
+    "lab-stuck": (585, 0, 266, 0, 352, 528),
+    "netdata-743": (4205, 1761, 6, 800, 3522, 551),
+    "node_exporter-proc_net_sockstat": (229, 4, 0, 4, 17, 1),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), SOCKSTAT.items(), ids=SOCKSTAT.keys())
+def test_sockstat_of_many_kernels(name: str, expected: tuple[int, ...]) -> None:
+    file = f"sockstat/{name}" if "proc_net" in name else f"sockstat/{name}.sockstat"
+    rows = dict(sockstat.row(line) for line in lines(file))
+    tcp = rows["TCP"]
+    assert (rows["sockets"]["used"], *(tcp[key] for key in ("inuse", "orphan", "tw", "alloc", "mem"))) == expected
+
+
+def test_a_lecture_is_no_sockstat() -> None:
+    with pytest.raises(ParseError):
+        [sockstat.row(line) for line in lines("malformed/banner+sudo-lecture.sockstat")]
+
+
+# columns differ by kernel: 82 on RHEL 7, 136 on 6.18; names decide
+NETSTAT = {
+    "proc_net_netstat/hotsos-kubernetes.netstat": ("ListenOverflows", "ListenDrops"),
+    "proc_net_netstat/hotsos-vault.netstat": ("ListenOverflows", "ListenDrops"),
+    "proc_net_netstat/node_exporter-proc_net_netstat": ("ListenOverflows", "ListenDrops"),
+    "proc_net_netstat/jc-linux-proc-net_netstat": ("ListenOverflows", "ListenDrops"),
+    "proc_net_netstat/pcp-bigsys-hpbl920gen8.netstat": ("ListenOverflows", "ListenDrops"),
+}
+
+
+@pytest.mark.parametrize("name", NETSTAT)
+def test_netstat_of_many_kernels_by_header_name(name: str) -> None:
+    rows = [line for line in lines(name) if line.strip()]
+    groups = header_value_pairs(rows)
+    header, values = rows[0].split()[1:], rows[1].split()[1:]
+    for counter in NETSTAT[name]:
+        assert groups["TcpExt"][counter] == int(values[header.index(counter)])
+
+
+def test_the_lab_s_snmp() -> None:
+    tcp = header_value_pairs(lines("proc_net_snmp/lab-aq.proc_net_snmp"))["Tcp"]
+    assert {key: tcp[key] for key in ("PassiveOpens", "CurrEstab", "MaxConn", "InCsumErrors")} == {
+        "PassiveOpens": 4,
+        "CurrEstab": 8,
+        "MaxConn": -1,
+        "InCsumErrors": 0,
+    }
+
+
+def test_a_header_without_values_is_refused() -> None:
+    with pytest.raises(ParseError):
+        header_value_pairs(lines("malformed/truncated-mid-header.proc_net_netstat"))
+
+
+LISTENING = {
+    "ss/lab-aq.ss_-lntpe": [("127.0.0.1:8080", 4, 3, 452086), ("[::1]:8081", 0, 8, 452087)],
+    "ss/lab-aq.ss_-Htlnp": [("127.0.0.1:8080", 4, 3, 0), ("[::1]:8081", 0, 8, 0)],
+    "ss/lab-names.ss_-lntp_unprivileged": [("0.0.0.0:8443", 0, 511, 0), ("*:8444", 0, 511, 0), ("[::1]:8445", 0, 1, 0)],
+    "ss/lab-names.ss_-lntp": [("0.0.0.0:8443", 0, 511, 0), ("*:8444", 0, 511, 0), ("[::1]:8445", 0, 1, 0)],
+    "ss/seed2-acceptq.ss_-lnt": [("*:80", 129, 128, 0)],
+    "ss/seed2-acceptq-511.ss_-lnt": [("*:80", 512, 511, 0)],
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), LISTENING.items(), ids=LISTENING.keys())
+def test_listeners_of_many_ss(name: str, expected: list[tuple[object, ...]]) -> None:
+    found = [listen_queues.listener(row) for row in listen_queues.whole_rows(lines(name))]
+    assert [(q.local, q.recv_q, q.send_q, q.inode) for q in found] == expected
+
+
+def test_limits() -> None:
+    rows = [line for line in lines("limits/procfs-proc_26231_limits") if line.startswith("Max open files")]
+    assert [open_files(row) for row in rows] == [2048]
+
+
+CONTAINERS = {
+    "elastic-apm-gardener_proc_self_cgroup": "1cd3449e930b",
+    "facter-docker_cgroup": "ee6e3c05422f",
+    "insights-init_process_cgroup.CGROUP_CONTAINER": "55b2b88feeb4",
+    "insights-init_process_cgroup.CGROUP_CONTAINER_1": "af097fa761cd",
+    "neuvector-TestCrio_Container_Cgroupv2.0": "f33f47b0db74",
+    "neuvector-TestDockerIDKubepods.0": "cb1eadb7abe3",
+    "neuvector-TestDockerIDKubepods2.0": "b5b6f2da8008",
+    "neuvector-TestK8sBottleRocket.0": "f45298cd514d",
+    "neuvector-TestK8sContainerd_v1_2_13.0": "5dd96d5394ca",
+    "neuvector-TestK8sContainerd_v1_4_4.0": "d3d8ccf5cca9",
+    "neuvector-TestK8sProxyProcess.0": "c04e0a88a1de",
+    "pcp-procpid-4.14.5-root-005.proc_26304_cgroup": "0ea0c47ef0e1",
+    "coroot-proc_600_cgroup": "",
+    "facter-lxc_cgroup": "",
+    "neuvector-TestNsEnterProcess.0": "",
+    "pcp-procpid-5.5.7-root-007.proc_291591_cgroup": "",
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), CONTAINERS.items(), ids=CONTAINERS.keys())
+def test_containers_of_many_runtimes(name: str, expected: str) -> None:
+    assert membership(lines(f"proc_pid_cgroup/{name}")).container[:12] == expected
+
+
+def test_growth_is_counted_between_two_captures() -> None:
+    before = header_value_pairs(lines("proc_net_netstat/hotsos-kubernetes.netstat"))["TcpExt"]
+    after = {name: value + 3 for name, value in before.items()}
+    assert set(tcp_ext.compare(before, after, 3.0).delta.values()) == {3}
