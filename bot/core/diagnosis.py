@@ -19,6 +19,9 @@ from bot.core.text import neutral
 MAX_REASONS = 3
 """Reasons told for one undecided check; more are counted."""
 
+_PLACE, _ANYWHERE = "netns", "*"
+"""Causes are looked up by the namespace of their scope; a symptom without one may have its cause anywhere."""
+
 _ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -149,15 +152,19 @@ def _status(findings: Iterable[Finding], coverage: Iterable[Coverage], undecided
 
 def _explained(findings: Sequence[Finding], causes: Mapping[str, tuple[str, ...]]) -> Sequence[Finding]:
     """Every symptom gets the fingerprint of its root cause: the cause that nothing explains in turn."""
+    by_place: dict[tuple[str, str | None], list[Finding]] = {}
+    for cause in sorted(findings, key=lambda cause: _ORDER[cause.severity]):
+        for symptom in causes[cause.fingerprint]:
+            by_place.setdefault((symptom, _place(cause)), []).append(cause)
+            by_place.setdefault((symptom, _ANYWHERE), []).append(cause)
     direct: dict[str, str] = {}
     for finding in findings:
-        roots = [
-            cause
-            for cause in findings
-            if finding.id in causes[cause.fingerprint] and cause is not finding and _same_place(cause, finding)
-        ]
-        if roots:
-            direct[finding.fingerprint] = min(roots, key=lambda cause: _ORDER[cause.severity]).fingerprint
+        place = _place(finding)
+        places = (_ANYWHERE,) if place is None else (place, None)
+        near = (cause for where in places for cause in by_place.get((finding.id, where), ()))
+        worst = next((cause for cause in near if _same_place(cause, finding)), None)
+        if worst is not None:
+            direct[finding.fingerprint] = worst.fingerprint
 
     def root(fingerprint: str) -> str:
         passed = {fingerprint}
@@ -172,6 +179,10 @@ def _explained(findings: Sequence[Finding], causes: Mapping[str, tuple[str, ...]
         else finding
         for finding in findings
     ]
+
+
+def _place(finding: Finding) -> str | None:
+    return str(finding.scope[_PLACE]) if _PLACE in finding.scope else None
 
 
 def _same_place(cause: Finding, symptom: Finding) -> bool:
