@@ -1,0 +1,105 @@
+"""A small host with real faults, for the live tests: run in namespaces of its own, it prints what it made as JSON.
+
+python host.py PROGRAM SHELL…   reads PROGRAM with SHELL inside, between two looks at the kernel's own numbers
+"""
+
+import ctypes
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CLONE_NEWNET = 0x40000000
+CLOSE_WAIT, RESET, WAITING = 7, 5, 6
+
+
+def main() -> None:
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    queue, dialling = overflowing()
+    ready, tell = os.pipe()
+    if os.fork() == 0:
+        leaking(tell)
+    inside = json.loads(os.read(ready, 1000))
+    before = sysctls()
+    program = Path(sys.argv[1]).read_bytes()
+    # somebody keeps dialling while the visit looks
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            dialling.append(dial(queue.getsockname()))
+            time.sleep(0.1)
+    done = subprocess.run(sys.argv[2:], input=program, capture_output=True, timeout=100, check=False)
+    os.kill(pid, 9)
+    made = {
+        "queue": {"inode": os.fstat(queue.fileno()).st_ino, "port": queue.getsockname()[1], "pid": os.getpid()},
+        "netns": os.stat("/proc/self/ns/net").st_ino,
+        "inside": inside,
+        "stdout": done.stdout.decode("latin-1"),
+        "stderr": done.stderr.decode("latin-1"),
+        "overflows": overflows("self"),
+        "sockstat": Path("/proc/net/sockstat").read_text(),
+        "inside_sockstat": Path(f"/proc/{inside['pid']}/net/sockstat").read_text(),
+        "sysctls_before": before,
+        "sysctls_after": sysctls(),
+    }
+    print(json.dumps(made))
+
+
+def overflowing() -> tuple[socket.socket, list[socket.socket]]:
+    """A listener that never accepts, and more clients than its queue holds."""
+    server = socket.create_server(("127.0.0.1", 0), backlog=3)
+    clients = [dial(server.getsockname()) for _ in range(WAITING)]
+    time.sleep(0.2)
+    return server, clients
+
+
+def dial(address: tuple[str, int]) -> socket.socket:
+    client = socket.socket()
+    client.setblocking(False)
+    client.connect_ex(address)
+    return client
+
+
+def leaking(tell: int) -> None:
+    """In a namespace of its own: connections whose peers have closed, and some whose peers have reset them."""
+    ctypes.CDLL(None).unshare(CLONE_NEWNET)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["sysctl", "-qw", "net.core.somaxconn=77"], check=True)
+    server = socket.create_server(("::1", 0), family=socket.AF_INET6, backlog=500)
+    kept = []
+    for n in range(CLOSE_WAIT + RESET):
+        client = socket.create_connection(server.getsockname()[:2])
+        kept.append(server.accept()[0])
+        if n >= CLOSE_WAIT:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+    names = {"pid": os.getpid(), "netns": os.stat("/proc/self/ns/net").st_ino, "port": server.getsockname()[1]}
+    os.write(tell, json.dumps(names).encode())
+    time.sleep(120)
+
+
+def overflows(pid: str) -> int:
+    header, values = [
+        line.split() for line in Path(f"/proc/{pid}/net/netstat").read_text().splitlines() if line.startswith("TcpExt")
+    ]
+    return int(values[header.index("ListenOverflows")])
+
+
+def sysctls() -> dict[str, str]:
+    """Everything under /proc/sys/net that can be read, and what is mounted."""
+    found = {"mounts": Path("/proc/mounts").read_text()}
+    for file in Path("/proc/sys/net").rglob("*"):
+        if file.is_file() and "nf_conntrack_count" not in file.name:
+            try:
+                found[str(file)] = file.read_text()
+            except OSError:
+                continue
+    return found
+
+
+if __name__ == "__main__":
+    main()
