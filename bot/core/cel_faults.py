@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.core.errors import nearest
 from bot.core.functions import FUNCTIONS
 
-_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_ERROR = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _STATUS = re.compile(r"^[A-Z_]+: ")
 _NO_FIELD = re.compile(r"undefined field '(\w+)' not found in struct '([\w.]+)'")
 _NO_NAME = re.compile(r"undeclared reference to '([\w.]+)'")
@@ -56,7 +56,7 @@ def bare(said: str) -> str:
 def refusal(said: str, names: Iterable[str], fields: Mapping[str, Iterable[str]]) -> BadExpression:
     """The library's complaint as faults. `names` are the variables, `fields` the field names of each message."""
     faults = [
-        Fault(_explained(what, names, fields), int(line), int(column))
+        Fault(_explained(what, names, fields), max(1, int(line)), max(1, int(column)))  # -1: of the whole
         for line, column, what in _ERROR.findall(said)
         if "*error*" not in what  # a fault that only follows from one before it
     ]

@@ -16,8 +16,8 @@ from cel_expr_python import cel
 from bot.core.cel_faults import BadExpression, Fault, bare, refusal, spoken
 from bot.core.cel_values import plain
 from bot.core.facts_schema import Schema, parse_type
-from bot.core.functions import FUNCTIONS, NoEvidence, Read, reader
-from bot.core.probe import Unknown
+from bot.core.functions import FUNCTIONS, Read, reader
+from bot.core.probe import NoEvidence, Unknown
 from bot.core.text import neutral
 
 MAX_SOURCE = 4_096
@@ -34,7 +34,7 @@ _LOOP = re.compile(r"\b(all|exists|exists_one|map|filter)\b")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CALL = re.compile(r"\b([A-Za-z_][A-Za-z0-9_]*)\s*\(")
 _PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
-_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*(?:"|$)|\'(?:\\.|[^\'\\])*(?:\'|$)')
 _NO_VALUE = re.compile(r'No value with name "(\w+)" found')
 _READ: ContextVar[Read] = ContextVar("read")
 

@@ -10,15 +10,11 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from bot.core.probe import Unknown
+from bot.core.probe import NoEvidence, Unknown
 
 _INT, _DOUBLE, _STRING, _DYN = cel.Type.INT, cel.Type.DOUBLE, cel.Type.STRING, cel.Type.DYN
 _LIST = cel.Type.List(_DYN)
 _MOST_JOINED = 2_000
-
-
-class NoEvidence(Exception):
-    """What was asked for is not in the facts; the message says why."""
 
 
 Read = Callable[[str], Any]

@@ -17,6 +17,7 @@ from bot.core.playbook import Check, Confirm, OfferRule, Playbook
 from bot.core.playbook_spec import CONFIRM, WORD, FindingSpec, PlaybookSpec, SeverityTable
 from bot.core.probe import SAMPLES, Probe, Sampling
 from bot.core.report import Severity
+from bot.core.visit import required
 
 MAX_LETS = 12
 """Values a finding may name before its condition."""
@@ -84,28 +85,12 @@ def check(
         title=spec.title,
         about=spec.about,
         params=MappingProxyType(spec.params),
-        probes=closure([*spec.probes, *planned], probes),
+        probes=tuple(probe.name for probe in required([*spec.probes, *planned], probes)),
         checks=tuple(each for each in checks if each),
         actions=offered,
         revision=revision,
     )
     return playbook, ()
-
-
-def closure(names: Iterable[str], probes: Mapping[str, Probe[Any]]) -> tuple[str, ...]:
-    """These probes and those whose facts they are joined with (`after`), the joined ones first."""
-    found: dict[str, None] = {}
-
-    def add(name: str, above: tuple[str, ...]) -> None:
-        if name in above or name not in probes:
-            return
-        for before in probes[name].after:
-            add(before, (*above, name))
-        found[name] = None
-
-    for name in names:
-        add(name, ())
-    return tuple(found)
 
 
 def _chain(offer: OfferRule | None) -> Iterable[OfferRule]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.core.cel_faults import BadExpression, Fault
-from bot.core.condition import Expression, Names, World
+from bot.core.condition import MAX_SOURCE, Expression, Names, World
 from bot.core.probe import Unknown
 from bot.core.text import neutral
 
@@ -31,6 +31,8 @@ class Template:
     @staticmethod
     def compile(source: str, names: Names) -> "Template":
         """Check every expression of the text. Raises BadExpression with all faults, placed within the text."""
+        if len(source) > MAX_SOURCE:
+            raise BadExpression(Fault(f"longer than {MAX_SOURCE} characters"))
         parts: list[str | Expression] = []
         faults: list[Fault] = []
         for offset, text, is_code in _split(source, faults):
