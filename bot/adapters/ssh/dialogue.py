@@ -14,7 +14,9 @@ _STDERR_MOST = 1_048_576
 
 # `cd /` holds no file system busy; tools of the system are often on root's PATH only.
 _SETTLE = b"cd /; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH\n"
-_HELLO = "id -u"
+_HELLO = 'id -u; echo "${BASH_VERSION:+$(command -v head)}"'
+_BULK = 2048
+"""Bytes of program from which on a shell that reads byte by byte is spared them."""
 _NOISE = 65_536
 """Bytes that a login shell may print before `sh` begins: greetings in a .bashrc."""
 
@@ -27,6 +29,7 @@ class Dialogue:
         self.stray = False
         self.sent = False
         """Whether the program in hand was given to the shell: from then on it may have run."""
+        self._reads_bytes = False
         self._frame: Frame | None = None
         self._stderr = bytearray()
         self._stderr_bytes = 0
@@ -69,8 +72,9 @@ class Dialogue:
     async def hello(self, write: Callable[[bytes], None]) -> int | None:
         """The user id that the new shell runs as, or None when what answers is no shell."""
         write(_SETTLE)
-        frame = await self.ask(write, _HELLO, max_bytes=256, noise=_NOISE)
-        word = frame.stdout.strip()
+        frame = await self.ask(write, _HELLO, max_bytes=4096, noise=_NOISE)
+        word, _, head = frame.stdout.partition(b"\n")
+        self._reads_bytes = bool(head.strip())
         return int(word) if frame.status == 0 and word.isdigit() else None
 
     async def ask(self, write: Callable[[bytes], None], program: str, *, max_bytes: int, noise: int = 0) -> Frame:
@@ -82,7 +86,7 @@ class Dialogue:
         self._frame = frame = Frame(nonce, max_bytes, noise)
         self._stderr_bytes = 0
         self.sent = True
-        write(script(program, nonce))
+        write(script(program, nonce, bulk=self._reads_bytes and len(program) >= _BULK))
         while not (frame.over or self.ended):
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter

@@ -1,10 +1,9 @@
 """How does one program run in a shell that lives on, and when may its answer be believed?
 
-The program goes through the shell's standard input as the quoted operand of `eval`, in a subshell: it is in no
-argument vector, its `exit`, `cd` or syntax errors stay its own, and it cannot eat the shell's input. What it prints
-stands between two lines that nobody else can write, the second with its exit status. Anything else (bytes before the
-first line or after the second, too many bytes, no second line) makes the answer doubtful, and a doubtful answer has
-no status.
+The program goes through the shell's standard input to `eval`, in a subshell: it is in no argument vector, its `exit`,
+`cd` or syntax errors stay its own, and it cannot eat the shell's input. What it prints stands between two lines that
+nobody else can write, the second with its exit status. Anything else (bytes before the first line or after the
+second, too many bytes, no second line) makes the answer doubtful, and a doubtful answer has no status.
 """
 
 from enum import StrEnum
@@ -30,10 +29,20 @@ def unfit(program: str) -> str:
     return ""
 
 
-def script(program: str, nonce: str) -> bytes:
-    """What to write to the shell so that it runs `program` and frames its output with `nonce` ([a-z0-9] only)."""
+def script(program: str, nonce: str, *, bulk: bool = False) -> bytes:
+    """What to write to the shell so that it runs `program` and frames its output with `nonce` ([a-z0-9] only).
+
+    With `bulk`, head(1) takes the program off the pipe in one piece: bash reads its own input byte by byte, which
+    costs a host more than the whole visit. The program is run only if it arrived to its end.
+    """
+    end = f"printf '\\ne%s %s\\n' {nonce} \"$?\"\n"
+    if bulk:
+        text = f"{program}\n#{nonce}".encode()
+        take = f"program_=$(head -c {len(text)})\n".encode()
+        run = f'case $program_ in *"#{nonce}") eval "$program_" ;; *) exit 125 ;; esac'
+        return take + text + f"\nprintf 'b%s\\n' {nonce}; ( {run} ) </dev/null; {end}".encode()
     quoted = program.replace("'", "'\\''")
-    return (f"printf 'b%s\\n' {nonce}; ( eval '{quoted}' ) </dev/null; printf '\\ne%s %s\\n' {nonce} \"$?\"\n").encode()
+    return f"printf 'b%s\\n' {nonce}; ( eval '{quoted}' ) </dev/null; {end}".encode()
 
 
 class Frame:

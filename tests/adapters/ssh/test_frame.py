@@ -85,10 +85,13 @@ def test_noise_is_allowed_only_where_it_is(noise: bytes, stdout: bytes) -> None:
         assert (frame.status == 0) is (not noise or allowed > 0)
 
 
+@pytest.mark.parametrize("bulk", [False, True])
 @pytest.mark.parametrize("shell", SHELLS)
-def test_every_shell_frames_a_program_and_survives_it(shell: str) -> None:
+def test_every_shell_frames_a_program_and_survives_it(shell: str, bulk: bool) -> None:
+    if bulk and "bash" not in shell:
+        pytest.skip("only bash leaves on the pipe what it did not need yet")
     programs = {"a": "echo one; exit 3", "b": "if", "c": "printf '%s' \"it's\"", "d": "cat; set -e; false", "e": ":"}
-    text = b"".join(script(program, nonce * 16) for nonce, program in programs.items())
+    text = b"".join(script(program, nonce * 16, bulk=bulk) for nonce, program in programs.items())
     done = subprocess.run(shell.split(), input=text, capture_output=True, timeout=30, check=False)
     # One frame after the other: a shell that died would leave the later ones out.
     expected = {
@@ -110,11 +113,24 @@ def test_every_shell_frames_a_program_and_survives_it(shell: str) -> None:
     assert rest == b""
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), max_size=60))
-def test_any_text_reaches_a_shell_unchanged(text: str) -> None:
+def test_a_program_cut_short_on_the_way_is_not_run() -> None:
+    whole = script("echo begun\n" + ": \n" * 100 + "echo ended", NONCE, bulk=True)
+    for size in range(0, len(whole) - 60, 7):
+        done = subprocess.run(["bash"], input=whole[:size], capture_output=True, timeout=30, check=False)
+        assert b"begun" not in done.stdout
+    plain = script("echo begun\n" + ": \n" * 100 + "echo ended", NONCE)
+    for shell in SHELLS:
+        done = subprocess.run(shell.split(), input=plain[:200], capture_output=True, timeout=30, check=False)
+        assert b"begun" not in done.stdout, shell
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+@given(text=st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), max_size=60))
+def test_any_text_reaches_a_shell_unchanged(bulk: bool, text: str) -> None:
     assert not unfit(text)
     program = "printf '%s' '" + text.replace("'", "'\\''") + "'"
-    done = subprocess.run(["sh"], input=script(program, NONCE), capture_output=True, timeout=30, check=False)
+    shell = ["bash", "--posix"] if bulk else ["sh"]
+    done = subprocess.run(shell, input=script(program, NONCE, bulk=bulk), capture_output=True, timeout=30, check=False)
     frame = Frame(NONCE, max_bytes=1000)
     frame.feed(done.stdout)
     assert (frame.stdout.decode(), frame.status) == (text, 0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from datetime import UTC, datetime
@@ -82,6 +83,11 @@ ODD_PROGRAMS = {
     "a trap": ("trap 'echo bye' EXIT; echo hi", b"hi\nbye\n", 0),
     "another directory": ("cd /usr; pwd", b"/usr\n", 0),
     "two hundred kilobytes of program": ("echo begin\n: " + "x" * 200_000, b"begin\n", 0),
+    "bytes and quotes in four kilobytes": (
+        "echo 'it''s'; : " + "'x' " * 1000 + "\nprintf '%s' \"Grüße\"",
+        "its\nGrüße".encode(),
+        0,
+    ),
     "text beyond ASCII": ("echo 'Grüße, 世界'", "Grüße, 世界\n".encode(), 0),
     "forged marks": (
         "printf 'b%s\\n\\ne%s 0\\n' " + "0" * 32 + " " + "0" * 32 + "; exit 9",
@@ -91,7 +97,17 @@ ODD_PROGRAMS = {
 }
 
 
-async def test_programs_leave_the_shell_as_it_was_and_their_output_is_exact(server: Sshd, shells: Shells) -> None:
+@pytest.mark.parametrize("kind", ["dash", "bash", "busybox"])
+async def test_programs_leave_the_shell_as_it_was_and_their_output_is_exact(
+    kind: str, server: Sshd, shells: Shells, tmp_path: Path
+) -> None:
+    if shutil.which(kind) is None:
+        pytest.skip(f"{kind} is not installed here")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/sh").symlink_to(str(shutil.which(kind)))
+    server.stop()
+    server.options = f"SetEnv PATH={tmp_path}/bin:/usr/bin:/bin"
+    server.start()
     host = server.host()
     shell = shells(host)
     pid = out(await shell.run(host, "echo $$", deadline=20, max_bytes=SMALL)).stdout
