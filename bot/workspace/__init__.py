@@ -6,11 +6,12 @@ async with await LocalSlack.start() as slack:
     await slack.command("alice", "#netops", "/netdiag node-3")
 """
 
-from bot.workspace.acts import Outcome
+from bot.workspace.cast import PEOPLE, channels
 from bot.workspace.link import Pace
-from bot.workspace.local import PEOPLE, LocalSlack, channels
+from bot.workspace.local import LocalSlack
 from bot.workspace.manifest import Command, Manifest
 from bot.workspace.model import Channel, Kind, Message, Person, UserGroup, View
+from bot.workspace.outcome import Outcome
 
 __all__ = [
     "PEOPLE",

@@ -2,61 +2,30 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from aiohttp import web
 
-from bot.workspace import acts, admin, gateway, manifest, page
-from bot.workspace.acts import Outcome, Values
+from bot.workspace import admin, controls, gateway, live, manifest, page, speech
 from bot.workspace.blocks import find
+from bot.workspace.cast import APP_ID, BOT_ID, BOT_USER, PEOPLE, channels, world
 from bot.workspace.desk import Called, Desk, Tokens
 from bot.workspace.faults import Faults
 from bot.workspace.keeper import Keeper
 from bot.workspace.link import Link, Pace, Reason, Sent
 from bot.workspace.manifest import Command, Manifest
 from bot.workspace.minting import Mint
-from bot.workspace.model import Channel, Json, Kind, Message, Person, UserGroup, View, Workspace
+from bot.workspace.model import Channel, Json, Kind, Message, Person, UserGroup, View
+from bot.workspace.outcome import Outcome, Values
 from bot.workspace.passes import Passes
 from bot.workspace.rates import Rates
 from bot.workspace.wire import App
 
-TEAM = "T0LOCAL"
-APP_ID, BOT_ID, BOT_USER = "A0NETDIAG", "B0NETDIAG", "U0NETDIAG"
 BODY_MAX = 32 * 1024 * 1024
-
-PEOPLE = (
-    Person("U0ALICE", "alice", "Alice Moreau", is_admin=True),
-    Person("U0BOB", "bob", "Bob Okafor"),
-    Person("U0CAROL", "carol", "Carol Lindqvist"),
-    Person("U0DAVE", "dave", "Dave Rossi", is_restricted=True),
-)
-"""Alice, Bob, Carol; Dave is a guest. Their ids are those of the example policy."""
-
-
-def channels(people: Iterable[Person]) -> tuple[Channel, ...]:
-    """#netops (everybody and the bot), #general (without the bot), #netdiag-audit (members and the bot)."""
-    everybody = frozenset(one.id for one in people)
-    members = frozenset(one.id for one in people if not one.is_restricted)
-    return (
-        Channel("C0NETOPS", "netops", everybody | {BOT_USER}, topic="Network operations, on call"),
-        Channel("C0GENERAL", "general", members, topic="Company-wide announcements"),
-        Channel("C0AUDIT", "netdiag-audit", members | {BOT_USER}, topic="Heads of the audit log"),
-    )
-
-
-def _world(people: Sequence[Person], rooms: Sequence[Channel], groups: Sequence[UserGroup], app: App) -> Workspace:
-    bot = Person(BOT_USER, app.name, app.name, is_bot=True)
-    return Workspace(
-        team_id=TEAM,
-        team_name="Acme Networks",
-        domain="acme-networks",
-        people={one.id: one for one in (*people, bot)},
-        channels={one.id: one for one in rooms},
-        usergroups={one.id: one for one in groups},
-    )
+"""Bytes of one request, uploads among them."""
 
 
 class LocalSlack:
@@ -90,9 +59,9 @@ class LocalSlack:
             granted = replace(granted, commands=tuple(commands))
         stopping = asyncio.Event()
         server = web.Application(middlewares=[page.guard], client_max_size=BODY_MAX)
-        server[page.STOPPING] = stopping
+        server[live.STOPPING] = stopping
         runner = web.AppRunner(server, access_log=None, shutdown_timeout=1.0)
-        for routes in (gateway.ROUTES, admin.ROUTES, page.ROUTES):
+        for routes in (gateway.ROUTES, admin.ROUTES, live.ROUTES, page.ROUTES):
             server.add_routes(routes)
         server.on_response_prepare.append(page.secure)
         mint, faults, keeper = Mint(now), Faults(), Keeper()
@@ -104,7 +73,7 @@ class LocalSlack:
             admin=mint.secret(32),
         )
         desk = Desk(
-            world=_world(people, rooms if rooms is not None else channels(people), usergroups, app),
+            world=world(people, rooms if rooms is not None else channels(people), usergroups, app),
             app=app,
             manifest=granted,
             mint=mint,
@@ -195,19 +164,19 @@ class LocalSlack:
 
     async def post_as(self, person: str, channel: str, text: str, thread_ts: str | None = None) -> Outcome:
         """Somebody writes a message; `@netdiag` in it is a mention. `outcome.message.ts` is its ts."""
-        return await acts.say(self.desk, self.desk.person(person), self._room(person, channel), text, thread_ts)
+        return await speech.say(self.desk, self.desk.person(person), self._room(person, channel), text, thread_ts)
 
     async def command(self, person: str, channel: str, typed: str, thread_ts: str | None = None) -> Outcome:
         """Somebody types a slash command, the slash included; returns when the app has acknowledged."""
-        return await acts.command(self.desk, self.desk.person(person), self._room(person, channel), typed, thread_ts)
+        return await speech.command(self.desk, self.desk.person(person), self._room(person, channel), typed, thread_ts)
 
     async def click(
         self, person: str, channel: str, ts: str, action_id: str, value: Any = None, *, block_id: str | None = None
     ) -> Outcome:
         """Somebody uses a control of a message (a confirm dialog is answered yes). `value` picks an option."""
         who = self.desk.person(person)
-        at = page.surface(self.desk, who, {"channel": self._room(person, channel).id, "ts": ts})
-        return await acts.click(
+        at = live.surface(self.desk, who, {"channel": self._room(person, channel).id, "ts": ts})
+        return await controls.click(
             self.desk, who, at, action_id, block_id=block_id, chosen=None if value is None else {"value": value}
         )
 
@@ -217,41 +186,41 @@ class LocalSlack:
         """Somebody uses a control of their top modal, or of the given view (their Home)."""
         who = self.desk.person(person)
         chosen = None if value is None else {"value": value}
-        return await acts.click(self.desk, who, view or self._top(person), action_id, chosen=chosen, values=values)
+        return await controls.click(self.desk, who, view or self._top(person), action_id, chosen=chosen, values=values)
 
     async def suggest(self, person: str, channel: str, ts: str, action_id: str, typed: str) -> list[Json]:
         """Somebody types into an external select of a message: the options the app offers."""
         who = self.desk.person(person)
-        at = page.surface(self.desk, who, {"channel": self._room(person, channel).id, "ts": ts})
+        at = live.surface(self.desk, who, {"channel": self._room(person, channel).id, "ts": ts})
         control = find(at.blocks, action_id)
         if control is None:
             raise LookupError(f"no control {action_id!r} here")
         block_id = str(control.block["block_id"])
-        return await acts.suggest(self.desk, who, at, block_id=block_id, action_id=action_id, typed=typed)
+        return await controls.suggest(self.desk, who, at, block_id=block_id, action_id=action_id, typed=typed)
 
     async def submit_view(self, person: str, values: Values | None = None) -> Outcome:
         """Somebody submits their top modal: `{block_id: {action_id: text or option value}}`."""
-        return await acts.submit(self.desk, self.desk.person(person), self._top(person), values)
+        return await controls.submit(self.desk, self.desk.person(person), self._top(person), values)
 
     async def close_view(self, person: str, *, everything: bool = False) -> Outcome:
         """Somebody dismisses their top modal, or the whole stack."""
-        return await acts.close(self.desk, self.desk.person(person), self._top(person), everything=everything)
+        return await controls.close(self.desk, self.desk.person(person), self._top(person), everything=everything)
 
     async def react_as(self, person: str, channel: str, ts: str, name: str) -> Outcome:
         """Somebody reacts to a message, or takes the reaction back."""
         message = self.message(channel, ts)
-        return acts.react(self.desk, self.desk.person(person), message, name)
+        return speech.react(self.desk, self.desk.person(person), message, name)
 
     async def open_home(self, person: str, tab: str = "home") -> Outcome:
         """Somebody opens the app's Home tab."""
-        return acts.open_home(self.desk, self.desk.person(person), tab)
+        return controls.open_home(self.desk, self.desk.person(person), tab)
 
     async def shortcut(
         self, person: str, callback_id: str, channel: str | None = None, ts: str | None = None
     ) -> Outcome:
         """Somebody runs a shortcut, global or from a message's menu."""
         message = self.message(channel, ts) if channel is not None and ts is not None else None
-        return await acts.shortcut(self.desk, self.desk.person(person), callback_id, message)
+        return await controls.shortcut(self.desk, self.desk.person(person), callback_id, message)
 
     # -- what is to be seen -----------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 from slack_bolt.async_app import AsyncApp
 
+expect.set_options(timeout=20_000)  # milliseconds; a busy machine may need some to start the browser
+
 HOSTILE = [
     "<script>document.title='owned'</script>",
     "<img src=x onerror=\"document.title='owned'\">",

@@ -10,6 +10,8 @@ import { go } from "./route.js";
 import { stick } from "./stick.js";
 import { inChannel, isMember, me, store, title } from "./store.js";
 
+const NARROW = 760; // pixels, as in layout.css; there a focus would open the keyboard
+
 let drawn = ""; // whose and which channel is on screen
 let opened = ""; // whose Home was opened last, so that the app is told once
 
@@ -19,6 +21,7 @@ export function drawMain(main, room) {
   if (drawn !== place) {
     main.replaceChildren(...(tab === "home" ? homeFrame(room) : channelFrame(room)));
     drawn = place;
+    if (innerWidth > NARROW && !document.querySelector("dialog[open]")) main.querySelector(".composer-text")?.focus();
     if (room.is_im && opened !== place) act("home", { tab });
     opened = place;
   }

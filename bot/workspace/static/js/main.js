@@ -47,4 +47,7 @@ applyTheme();
 watch(draw);
 addEventListener("hashchange", follow);
 addEventListener("focus", touch);
+addEventListener("pointerdown", (event) => {
+  if (!element("sidebar").contains(event.target) && !event.target.closest?.(".only-narrow")) document.body.classList.remove("sidebar-open");
+});
 follow();

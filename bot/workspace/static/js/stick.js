@@ -5,8 +5,12 @@ export function stick(scroller, content) {
   const follow = () => {
     if (stuck) scroller.scrollTop = scroller.scrollHeight;
   };
+  let last = 0;
   scroller.addEventListener("scroll", () => {
-    stuck = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
+    // Content that grows late (a picture) also moves the end away; only the reader scrolling up lets go.
+    const near = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
+    if (near || scroller.scrollTop < last) stuck = near;
+    last = scroller.scrollTop;
   });
   const watcher = new ResizeObserver(follow);
   watcher.observe(scroller);

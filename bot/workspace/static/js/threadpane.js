@@ -24,6 +24,7 @@ export function drawThread(pane, room) {
     pane.replaceChildren(...frame(room, ts));
     stick(pane.querySelector(".thread-scroll"), pane.querySelector(".thread-list"));
     drawn = place;
+    pane.querySelector(".composer-text")?.focus();
   }
   const replies = inThread(room.id, ts);
   const top = pane.querySelector(".thread-parent");
