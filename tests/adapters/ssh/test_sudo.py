@@ -23,7 +23,7 @@ exec "$@"
 PAM = "auth required pam_deny.so\naccount required pam_permit.so\nsession required pam_permit.so\n"
 USERS = {"nd-free": 4242, "nd-asked": 4243, "nd-stranger": 4244}
 SUDOERS = """\
-Defaults env_reset, !use_pty
+Defaults env_reset, {pty}use_pty
 root ALL=(ALL) ALL
 nd-free ALL=(ALL) NOPASSWD: ALL
 nd-asked ALL=(ALL) ALL
@@ -43,7 +43,7 @@ def _unfit() -> str:
 
 
 @contextmanager
-def world(directory: Path, options: str = "") -> Iterator[Sshd]:
+def world(directory: Path, options: str = "", pty: str = "!") -> Iterator[Sshd]:
     etc = directory / "etc"
     (etc / "pam.d").mkdir(parents=True)
     for name, line in (
@@ -53,7 +53,7 @@ def world(directory: Path, options: str = "") -> Iterator[Sshd]:
     ):
         ours = "".join(line.format(user, uid) for user, uid in USERS.items())
         (etc / name).write_text(Path("/etc", name).read_text() + ours)
-    (etc / "sudoers").write_text(SUDOERS)
+    (etc / "sudoers").write_text(SUDOERS.replace("{pty}", pty))
     (etc / "sudoers").chmod(0o440)
     (etc / "pam.d/sudo").write_text(PAM)
     for path in (directory, *directory.parents[:3]):
@@ -106,6 +106,19 @@ async def test_without_sudo_in_the_inventory_it_is_not_tried(scratch: Callable[[
 async def test_root_needs_no_sudo(scratch: Callable[[], Sshd], shells: Shells) -> None:
     result = await ran(shells, scratch(), "root")
     assert (result.root, result.root_reason) == (True, "")
+
+
+async def test_a_sudo_that_makes_a_terminal_of_its_own_makes_no_difference(tmp_path: Path, shells: Shells) -> None:
+    if _unfit():
+        pytest.skip(_unfit())
+    with world(tmp_path / "world", pty="") as server:  # the default since sudo 1.9.14
+        host = server.host(user="nd-free", sudo=True)
+        shell = shells(host)
+        for turn in range(3):
+            program = "id -u; tty; printf 'a\\r\\nb\\n'; : " + "x" * 30_000
+            result = await shell.run(host, program, deadline=30, max_bytes=1000)
+            assert isinstance(result, Output)
+            assert (result.stdout, result.status, result.root) == (b"0\nnot a tty\na\r\nb\n", 0, True), turn
 
 
 async def test_a_host_without_sudo_says_so(tmp_path: Path, shells: Shells) -> None:
