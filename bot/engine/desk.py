@@ -65,7 +65,7 @@ class DutyDesk:
             playbooks=tuple(playbook.name for playbook in playbooks),
             hosts=tuple(done[host.name] for host in hosts),
         )
-        await self._log(ask.actor, report)
+        await self._log(ask, report)
         return report
 
     def chosen(self, names: Sequence[str]) -> tuple[Playbook, ...]:
@@ -108,17 +108,18 @@ class DutyDesk:
                     proposals[key] = await self.remedy.propose(finding, offer, seen, host, actor, run, revision)
         return tuple(proposals.values())
 
-    async def _log(self, actor: Actor, report: Report) -> None:
+    async def _log(self, ask: Ask, report: Report) -> None:
         """Remember the run and log it. A store that is down never keeps a diagnosis from the one who asked."""
         summary: dict[str, Any] = {
             "target": report.target,
             "playbooks": list(report.playbooks),
+            "params": dict(ask.params),  # the effect of a change is measured with the same ones
             "hosts": {host.host: {"status": host.status, "findings": [f.id for f in host.findings]} for host in report.hosts},
         }
-        event = Event("HostsRead", actor.key, report.started, None, {"run": report.run, **summary})
+        event = Event("HostsRead", ask.actor.key, report.started, None, {"run": report.run, **summary})
         try:
             await self.journal.append([event])
-            await self.journal.replace(RUN_MEMORY, report.run, {"asker": actor.key, "started": report.started, **summary})
+            await self.journal.replace(RUN_MEMORY, report.run, {"asker": ask.actor.key, "started": report.started, **summary})
         except JournalDown:
             # Reading goes on (only mutations stop); the proposals above have already been refused for the same reason.
             return
