@@ -12,6 +12,7 @@ from bot.core.host import Cause, Host, HostFailure
 from bot.engine.ports import Output
 
 HOST_KEY = "local"
+_REAP_WITHIN = 1.0
 
 
 class _Pipes(asyncio.SubprocessProtocol):
@@ -19,6 +20,10 @@ class _Pipes(asyncio.SubprocessProtocol):
 
     def __init__(self, dialogue: Dialogue) -> None:
         self._dialogue = dialogue
+        self.exited = asyncio.Event()
+
+    def process_exited(self) -> None:
+        self.exited.set()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         (self._dialogue.out if fd == 1 else self._dialogue.err)(data)
@@ -32,16 +37,17 @@ class _Pipes(asyncio.SubprocessProtocol):
 class _Process:
     """One shell of this machine, in a process group of its own so that all of it can be ended."""
 
-    def __init__(self, dialogue: Dialogue, transport: asyncio.SubprocessTransport) -> None:
+    def __init__(self, dialogue: Dialogue, transport: asyncio.SubprocessTransport, exited: asyncio.Event) -> None:
         self.dialogue = dialogue
         self._transport = transport
+        self._exited = exited
 
     @classmethod
     async def start(cls, *argv: str) -> "_Process":
         dialogue = Dialogue()
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.subprocess_exec(lambda: _Pipes(dialogue), *argv, start_new_session=True)
-        return cls(dialogue, transport)
+        transport, pipes = await loop.subprocess_exec(lambda: _Pipes(dialogue), *argv, start_new_session=True)
+        return cls(dialogue, transport, pipes.exited)
 
     def write(self, data: bytes) -> None:
         pipe = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
@@ -49,13 +55,20 @@ class _Process:
 
     def end(self) -> None:
         """End the shell itself: its program is over, and what that left running on purpose goes on."""
-        self._transport.close()
+        with suppress(PermissionError):  # root's by sudo: it ends when its input does
+            self._transport.close()
 
     def kill(self) -> None:
         """End the shell and everything it started that did not leave its group."""
         with suppress(ProcessLookupError, PermissionError):  # gone already; or root's, and closing pipes must do
             os.killpg(self._transport.get_pid(), signal.SIGKILL)
-        self._transport.close()
+        self.end()
+
+    async def gone(self) -> None:
+        """Wait a little until the kernel has let go of the process, so that no zombie is left."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REAP_WITHIN):
+                await self._exited.wait()
 
 
 class LocalShell:
@@ -78,7 +91,7 @@ class LocalShell:
         except OSError as error:
             return _failure(Cause.UNREACHABLE, f"{host.name}: no shell can be started here: {error.strerror}")
         if uid is None:
-            process.end()
+            process.kill()
             return _failure(Cause.PROTOCOL, f"{host.name}: sh does not answer on this machine")
         frame, timed_out = None, False
         try:
@@ -93,6 +106,7 @@ class LocalShell:
                 process.end()
             else:
                 process.kill()
+        await process.gone()
         return _output(process.dialogue, frame, uid=uid, reason=reason, timed_out=timed_out)
 
     async def close(self) -> None:
@@ -122,7 +136,7 @@ async def _open(host: Host) -> tuple[_Process, int | None, str]:
         else:
             if uid is not None:
                 return process, uid, "sudo did not run sh as root"
-            process.end()
+            process.kill()
             reason = process.dialogue.complaint or "sudo -n sh said nothing and ended"
     process, uid = await _greeted("sh")
     return process, uid, reason
