@@ -1,8 +1,10 @@
 """Root by sudo without a password, or as the plain user with sudo's own words why not."""
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +46,13 @@ def _unfit() -> str:
 
 @contextmanager
 def world(directory: Path, options: str = "", pty: str = "!") -> Iterator[Sshd]:
+    prefix = prepare(directory, pty)
+    with sshd(directory, options, prefix=prefix) as server:
+        yield server
+
+
+def prepare(directory: Path, pty: str = "!") -> tuple[str, ...]:
+    """Writes the world's files; returns the command that runs another inside it."""
     etc = directory / "etc"
     (etc / "pam.d").mkdir(parents=True)
     for name, line in (
@@ -58,8 +67,7 @@ def world(directory: Path, options: str = "", pty: str = "!") -> Iterator[Sshd]:
     (etc / "pam.d/sudo").write_text(PAM)
     for path in (directory, *directory.parents[:3]):
         path.chmod(0o755)
-    with sshd(directory, options, prefix=("unshare", "--mount", "sh", "-c", WORLD, str(directory))) as server:
-        yield server
+    return ("unshare", "--mount", "sh", "-c", WORLD, str(directory))
 
 
 @pytest.fixture
@@ -147,3 +155,32 @@ async def test_root_in_the_pool_stays_root_and_its_shell_survives(scratch: Calla
             assert uid == b"0"
             pids.add(pid)
     assert len(pids) == 1
+
+
+AS_USER = """
+import asyncio, json, os, sys
+from bot.adapters.ssh.local import LocalShell
+from bot.core.host import Host
+host = Host(name="here", address="localhost", transport="local", sudo=sys.argv[2] == "sudo")
+os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+result = asyncio.run(LocalShell().run(host, "id -u", deadline=30, max_bytes=1000))
+print(json.dumps([result.stdout.decode(), result.status, result.root, result.root_reason]))
+"""
+
+LOCALLY = [
+    ("nd-free", "sudo", "0\n", ""),
+    ("nd-free", "plain", "4242\n", "not root: set sudo: true for this host"),
+    ("nd-asked", "sudo", "4243\n", "sudo: a password is required"),
+]
+
+
+@pytest.mark.parametrize(("user", "sudo", "uid", "reason"), LOCALLY)
+def test_this_machine_is_read_as_root_by_sudo_too(user: str, sudo: str, uid: str, reason: str, tmp_path: Path) -> None:
+    if _unfit():
+        pytest.skip(_unfit())
+    argv = [*prepare(tmp_path / "world"), sys.executable, "-c", AS_USER, str(USERS[user]), sudo]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [uid, 0, uid == "0\n", reason]
+    assert "Traceback" not in done.stderr
+    assert "is closed" not in done.stderr
