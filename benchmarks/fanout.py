@@ -54,9 +54,9 @@ Ask = Callable[[], int]
 
 
 def netdiag(directory: Path, addresses: list[str]) -> tuple[Ask, Callable[[], None]]:
-    from bot.adapters.ssh import HostShell  # noqa: PLC0415 - each peer's process loads its own
-    from bot.core.host import Host, Inventory  # noqa: PLC0415 - each peer's process loads its own
-    from bot.engine.ports import Output  # noqa: PLC0415 - each peer's process loads its own
+    from bot.adapters.ssh import HostShell
+    from bot.core.host import Host, Inventory
+    from bot.engine.ports import Output
 
     common = {"port": PORT, "user": getpass.getuser(), "sudo": False, "key": str(directory / "id")}
     known = str(directory / "known_hosts")
@@ -74,7 +74,7 @@ def netdiag(directory: Path, addresses: list[str]) -> tuple[Ask, Callable[[], No
 
 
 def parallel_ssh(directory: Path, addresses: list[str]) -> tuple[Ask, Callable[[], None]]:
-    from pssh.clients import ParallelSSHClient  # noqa: PLC0415 - each peer's process loads its own
+    from pssh.clients import ParallelSSHClient
 
     logging.getLogger("pssh").setLevel(logging.CRITICAL)
     key, size = str(directory / "id"), max(AT_ONCE, len(addresses))

@@ -96,7 +96,10 @@ class App:
         waiting = len(await self.journal.list(states=[State.PENDING]))
         return (
             ("Hosts", f"{len(self.inventory.hosts)} in the inventory, {len(self.desk.playbooks)} playbooks"),
-            ("Changes", f"{waiting} waiting for approval" + (f"; {self.remedy.trouble}" if self.remedy.trouble else "")),
+            (
+                "Changes",
+                f"{waiting} waiting for approval" + (f"; {self.remedy.trouble}" if self.remedy.trouble else ""),
+            ),
         )
 
     async def export_audit(self, first: int) -> str:
@@ -208,8 +211,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as fault:
         raise ConfigError(f"{path}: cannot be read ({fault.strerror})") from None
-
-
 
 
 async def checked(settings: Settings, target: str, tell: Tell) -> Sequence[tuple[str, Inspected]]:

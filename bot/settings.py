@@ -106,7 +106,9 @@ def _from_file(env: Mapping[str, str]) -> dict[str, Any]:
         found.update({f"{key}_{sub}": item for sub, item in value.items()} if isinstance(value, dict) else {key: value})
     for key in found:
         if key not in Settings.model_fields:
-            raise ConfigError(f"{path}:{_line_of(text, key)}: no such setting {key!r}{nearest(key, Settings.model_fields)}")
+            raise ConfigError(
+                f"{path}:{_line_of(text, key)}: no such setting {key!r}{nearest(key, Settings.model_fields)}"
+            )
     return found
 
 

@@ -25,7 +25,7 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
-def _version(show: bool) -> None:  # noqa: FBT001 - typer's callback signature
+def _version(show: bool) -> None:
     if show:
         print(f"netdiag {__version__}")
         raise typer.Exit
@@ -33,7 +33,7 @@ def _version(show: bool) -> None:  # noqa: FBT001 - typer's callback signature
 
 @cli.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),  # noqa: FBT001, FBT003
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Typer needs a callback to hold options of the bare command."""
 

@@ -54,7 +54,9 @@ def list_entries(
     for column in ("seq", "at", "event", "actor", "change", "what"):
         table.add_column(column, overflow="fold")
     for entry, body in rows:
-        words = ", ".join(f"{key} {value}" for key, value in body.get("data", {}).items() if isinstance(value, (str, int)))
+        words = ", ".join(
+            f"{key} {value}" for key, value in body.get("data", {}).items() if isinstance(value, (str, int))
+        )
         table.add_row(
             str(entry.seq), body.get("at", ""), body.get("kind", ""), neutral(body.get("actor", "")),
             body.get("change") or "", neutral(words, 160),
@@ -109,8 +111,12 @@ def export(
 @audit.command()
 def verify(
     file: Annotated[Path | None, typer.Option("--file", metavar="FILE", help="An export instead of the store.")] = None,
-    anchors: Annotated[Path | None, typer.Option("--anchors", metavar="FILE", help="Heads kept elsewhere, one a line.")] = None,
-    key: Annotated[Path | None, typer.Option("--key", metavar="PUB", help="Public key that the heads are signed with.")] = None,
+    anchors: Annotated[
+        Path | None, typer.Option("--anchors", metavar="FILE", help="Heads kept elsewhere, one a line.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="PUB", help="Public key that the heads are signed with.")
+    ] = None,
     first: FirstOption = 1,
     output: FormatOption = Format.TEXT,
     inventory: InventoryOption = None,
@@ -120,7 +126,9 @@ def verify(
     from bot.app import verification  # noqa: PLC0415
 
     found: Verification = wait(
-        lambda: verification(settings(inventory=inventory, state=state), file=file, anchors=anchors, key=key, first=first)
+        lambda: verification(
+            settings(inventory=inventory, state=state), file=file, anchors=anchors, key=key, first=first
+        )
     )
     style, status = OUTCOME[found.verdict]
     if output is Format.JSON:

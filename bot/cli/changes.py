@@ -12,8 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.cli import cli, terminal
-from bot.cli.options import ChangeArgument, Format, FormatOption, InventoryOption, PlaybooksOption, StateOption
-from bot.cli.options import settings, wait
+from bot.cli.options import (
+    ChangeArgument,
+    Format,
+    FormatOption,
+    InventoryOption,
+    PlaybooksOption,
+    StateOption,
+    settings,
+    wait,
+)
 from bot.core.approval import Declined, Record, State
 from bot.core.errors import AskError
 from bot.core.text import neutral
@@ -70,7 +78,10 @@ def list_changes(
 
 @changes.command()
 def show(
-    change: ChangeArgument, output: FormatOption = Format.TEXT, inventory: InventoryOption = None, state: StateOption = None
+    change: ChangeArgument,
+    output: FormatOption = Format.TEXT,
+    inventory: InventoryOption = None,
+    state: StateOption = None,
 ) -> None:
     """Show one change whole: every command, its inverse, its checks, its votes and what became of it."""
     from bot.app import opened  # noqa: PLC0415
@@ -132,7 +143,9 @@ def approve(
 ) -> None:
     """Approve a change as the operating-system user, and wait for what becomes of it.
 
-    A running bot executes it; where none runs, this command does. Exit status: 0 done, 1 refused or not done, 3 unknown.
+    A running bot executes it; where none runs, this command does.
+
+    Exit status: 0 done, 1 refused or not done, 3 unknown.
     """
     from bot.app import opened, terminal_actor  # noqa: PLC0415
 

@@ -18,12 +18,16 @@ from bot.settings import Settings
 SKEW_ALLOWED = 5.0  # seconds: a change's deadline is told to the host in the bot's time
 
 
+State = Literal["ok", "fault", "unknown", "skipped"]
+AUDIT: dict[Verdict, State] = {Verdict.OK: "ok", Verdict.TAMPERED: "fault", Verdict.CANNOT_TELL: "unknown"}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing looked at: its subject, its state, what was seen, and what to do when it is not fine."""
 
     about: str
-    state: Literal["ok", "fault", "unknown", "skipped"]
+    state: State
     detail: str
     remedy: str = ""
 
@@ -60,13 +64,12 @@ async def _policy(settings: Settings, _target: str) -> AsyncIterator[Finding]:
 async def _store(settings: Settings, _target: str) -> AsyncIterator[Finding]:
     journal = await Store.open(settings.state, SystemClock(), url=settings.store)
     try:
-        verdict = await journal.verify()
         yield Finding("store", "ok", f"{settings.store or settings.state} can be written")
-        bad = verdict.verdict is Verdict.TAMPERED
-        # A log without an entry has no signature to check yet: nothing to fear and nothing to prove.
-        empty = verdict.checked == 0
-        state: Literal["ok", "fault", "unknown"] = "fault" if bad else "ok" if empty or not verdict.reason else "unknown"
-        yield Finding("audit log", state, verdict.reason or f"{verdict.checked} entries", "netdiag audit verify" if bad else "")
+        found = await journal.verify()
+        remedy = (
+            "" if found.verdict is Verdict.OK else "netdiag audit verify; docs/security.md says what each verdict means"
+        )
+        yield Finding("audit log", AUDIT[found.verdict] if found.checked else "ok", found.reason, remedy)
     finally:
         await journal.close()
 

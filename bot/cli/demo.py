@@ -28,7 +28,9 @@ READY = "demo.ready"
 
 @cli.command(rich_help_panel="Operate")
 def demo(
-    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0: any free port.")] = DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="0: any free port.")
+    ] = DEFAULT_PORT,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in this machine's browser.")] = False,
     hosts: Annotated[int, typer.Option("--hosts", metavar="N", min=4, max=200, help="Hosts in the fleet.")] = 4,
     playbooks: PlaybooksOption = None,

@@ -15,12 +15,14 @@ from bot.core.text import neutral
 
 EXIT_FAULT = 1
 EXIT_UNKNOWN = 3
-LOOKS = {"ok": ("✔", "green"), "fault": ("✖", "bold red"), "skipped": ("–", "dim"), "unknown": ("?", "magenta")}
+LOOKS = {"ok": ("✔", "green"), "fault": ("✖", "bold red"), "skipped": ("-", "dim"), "unknown": ("?", "magenta")}
 
 
 @cli.command(rich_help_panel="Operate")
 def doctor(
-    target: Annotated[str, typer.Argument(metavar="[TARGET]", help="Hosts to connect to; none: do not connect.")] = "all",
+    target: Annotated[
+        str, typer.Argument(metavar="[TARGET]", help="Hosts to connect to; none: do not connect.")
+    ] = "all",
     output: FormatOption = Format.TEXT,
     inventory: InventoryOption = None,
     playbooks: PlaybooksOption = None,

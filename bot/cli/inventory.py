@@ -18,7 +18,9 @@ from bot.core.text import neutral
 inventory = typer.Typer(no_args_is_help=True, help="The hosts, and whether they can be read.")
 cli.add_typer(inventory, name="inventory", rich_help_panel="Look")
 
-TargetArgument = Annotated[str, typer.Argument(metavar="[TARGET]", help="Host, group, label=value, glob, comma list, or all.")]
+TargetArgument = Annotated[
+    str, typer.Argument(metavar="[TARGET]", help="Host, group, label=value, glob, comma list, or all.")
+]
 EXIT_UNREACHABLE = 3
 
 

@@ -22,7 +22,9 @@ class Format(StrEnum):
 
 InventoryOption = Annotated[
     Path | None,
-    typer.Option("--inventory", metavar="DIR", help="Directory with hosts.yaml (or an Ansible inventory) and policy.yaml."),
+    typer.Option(
+        "--inventory", metavar="DIR", help="Directory with hosts.yaml (or an Ansible inventory) and policy.yaml."
+    ),
 ]
 PlaybooksOption = Annotated[Path | None, typer.Option("--playbooks", metavar="DIR", help="Directory with playbooks.")]
 StateOption = Annotated[

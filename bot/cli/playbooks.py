@@ -33,7 +33,9 @@ def list_playbooks(output: FormatOption = Format.TEXT, directory: PlaybooksOptio
     """List playbooks with the question each answers."""
     loaded = load_playbooks(settings(playbooks=directory).playbooks, probes.catalog(), actions.catalog())
     if output is Format.JSON:
-        rows = [{"name": p.name, "title": p.title, "about": p.about, "params": sorted(p.params)} for p in loaded.values()]
+        rows = [
+            {"name": p.name, "title": p.title, "about": p.about, "params": sorted(p.params)} for p in loaded.values()
+        ]
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -69,8 +71,8 @@ def lint(directory: DirectoryArgument = None) -> None:
     print(f"{place}: {count} playbooks, no faults")
 
 
-@playbooks.command()
-def test(directory: DirectoryArgument = None) -> None:
+@playbooks.command("test")
+def check_cases(directory: DirectoryArgument = None) -> None:
     """Run every playbook against its recorded cases. Exit status: 0 all as expected, 1 not."""
     place = directory or settings().playbooks
     out = terminal.stdout()

@@ -19,7 +19,9 @@ EXIT_UNREACHABLE = 3
 @cli.command(rich_help_panel="Look")
 def record(
     host: Annotated[str, typer.Argument(metavar="HOST", help="One host of the inventory.")],
-    playbooks: Annotated[list[str] | None, typer.Argument(metavar="[PLAYBOOK]...", help="Default: every playbook.")] = None,
+    playbooks: Annotated[
+        list[str] | None, typer.Argument(metavar="[PLAYBOOK]...", help="Default: every playbook.")
+    ] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Default: standard output.")] = None,
     name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="What the host is called in it.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Take nothing out: addresses and names stay.")] = False,

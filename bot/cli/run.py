@@ -16,11 +16,16 @@ from bot.core.report import Report, exit_status
 
 @cli.command(rich_help_panel="Look")
 def run(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="Host, group, label=value, glob, comma list, or all.")],
-    playbooks: Annotated[list[str] | None, typer.Argument(metavar="[PLAYBOOK]...", help="Default: every playbook.")] = None,
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="Host, group, label=value, glob, comma list, or all.")
+    ],
+    playbooks: Annotated[
+        list[str] | None, typer.Argument(metavar="[PLAYBOOK]...", help="Default: every playbook.")
+    ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", metavar="K=V", help="A playbook parameter.")] = None,
     window: Annotated[
-        float | None, typer.Option("--window", metavar="SECONDS", help="Time between the first and last sample of a visit.")
+        float | None,
+        typer.Option("--window", metavar="SECONDS", help="Time between the first and last sample of a visit."),
     ] = None,
     output: FormatOption = Format.TEXT,
     inventory: InventoryOption = None,

@@ -8,7 +8,7 @@ from bot.core.policy import Actor
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request: who asks, about which hosts (TARGET as typed), with which playbooks (none: all), with which params."""
+    """One request: who asks, of which hosts (TARGET as typed), with which playbooks (none: all) and params."""
 
     actor: Actor
     target: str

@@ -111,12 +111,17 @@ def _section(title: str, reading: Reading, seconds: float, size: int, sign: byte
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 
+_OTHER_BREAKS = re.compile("[\r\x85\u2028\u2029]")
+
+
 class _Dumper(yaml.SafeDumper):
     """Texts of several lines stand as literal blocks, so that a person can read and change them."""
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    # YAML folds these breaks wherever they are not escaped
+    style = '"' if _OTHER_BREAKS.search(value) else "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Dumper.add_representer(str, _text)

@@ -9,10 +9,9 @@ and settled later by reading the host (`engine.reconcile`). Every other exit fro
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil
 
 from bot.core import answer as said
-from bot.core.approval import LEASE, Declined, Record, Result, State, claim, intent, release, settle
+from bot.core.approval import Declined, Record, Result, State, claim, intent, release, settle
 from bot.core.change import Change
 from bot.core.errors import AskError, ConfigError
 from bot.core.host import Host, HostFailure
@@ -22,8 +21,6 @@ from bot.engine.ports import JournalDown, Output
 
 CONFIRM_TRIES = 4
 HELLO_DEADLINE = 20.0
-MARGIN = 30
-"""Seconds that a lease lasts longer than everything its owner may have to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +43,7 @@ async def carry_out(bench: Bench, change: str) -> Record | Held:
         return Held(record, f"it is {record.state}")
     host = bench.host(record.change.host)
     standings, ground = await bench.standings(record), await bench.ground(host)
-    lease = max(LEASE, ceil(seconds(record.change, bench.layout) + HELLO_DEADLINE) + MARGIN)
-    claimed = await bench.journal.transact(
-        change, lambda at: claim(at, standings, ground, owner=bench.owner, lease=lease)
-    )
+    claimed = await bench.journal.transact(change, lambda at: claim(at, standings, ground, owner=bench.owner))
     if isinstance(claimed, Declined):
         return Held(claimed.record, claimed.reason)
     if claimed.record.state is not State.CLAIMED:

@@ -72,7 +72,9 @@ class DutyDesk:
         """The playbooks named, or all of them. Raises AskError with the nearest name."""
         for name in names:
             if name not in self.playbooks:
-                raise AskError(f'no playbook "{name}"{nearest(name, self.playbooks)}; `netdiag playbooks list` shows all')
+                raise AskError(
+                    f'no playbook "{name}"{nearest(name, self.playbooks)}; `netdiag playbooks list` shows all'
+                )
         return tuple(self.playbooks[name] for name in dict.fromkeys(names or self.playbooks))
 
     async def approve(self, change: str, standing: Standing) -> Decision:
@@ -114,16 +116,19 @@ class DutyDesk:
             "target": report.target,
             "playbooks": list(report.playbooks),
             "params": dict(ask.params),  # the effect of a change is measured with the same ones
-            "hosts": {host.host: {"status": host.status, "findings": [f.id for f in host.findings]} for host in report.hosts},
+            "hosts": {
+                host.host: {"status": host.status, "findings": [f.id for f in host.findings]} for host in report.hosts
+            },
         }
         event = Event("HostsRead", ask.actor.key, report.started, None, {"run": report.run, **summary})
         try:
             await self.journal.append([event])
-            await self.journal.replace(RUN_MEMORY, report.run, {"asker": ask.actor.key, "started": report.started, **summary})
+            await self.journal.replace(
+                RUN_MEMORY, report.run, {"asker": ask.actor.key, "started": report.started, **summary}
+            )
         except JournalDown:
             # Reading goes on (only mutations stop); the proposals above have already been refused for the same reason.
             return
-
 
 
 def _few(names: Sequence[str], limit: int = 4) -> str:

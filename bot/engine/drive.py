@@ -30,6 +30,9 @@ AT_ONCE = 8
 EFFECT_WITHIN = timedelta(days=1)
 """How long after a change its effect is still worth a look, when nobody looked at once."""
 
+GRACE = 30.0
+"""Seconds that a loop which is told to end waits for the changes it is carrying out."""
+
 PATIENCE = 60.0
 """The longest pause, in seconds, before a change that was held back is tried again."""
 
@@ -70,10 +73,16 @@ async def _drive(bench: Bench, patience: Patience) -> None:
         tasks.create_task(_every(bench, BEAT, "heartbeat", lambda: beat(bench)))
         tasks.create_task(_every(bench, RECONCILE, "settle", lambda: settle_what_is_left(bench)))
         at_work: dict[str, asyncio.Task[None]] = {}
-        while True:
-            bench.wake.clear()
-            await _guarded(bench, "start", lambda: _start(bench, tasks, at_work, patience))
-            await _nap(bench, bench.pause)
+        try:
+            while True:
+                bench.wake.clear()
+                await _guarded(bench, "start", lambda: _start(bench, tasks, at_work, patience))
+                await _nap(bench, bench.pause)
+        except asyncio.CancelledError:
+            # What is on its way to a host is brought to its end: that is shorter than settling it afterwards.
+            if running := [task for task in at_work.values() if not task.done()]:
+                await asyncio.wait(running, timeout=GRACE)
+            raise
 
 
 async def _start(

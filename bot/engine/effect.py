@@ -17,7 +17,6 @@ from bot.core.host import HostFailure
 from bot.core.policy import Actor
 from bot.core.report import Finding, Offer
 from bot.core.snapshot import Snapshot
-from bot.core.text import neutral
 from bot.engine.bench import Bench
 from bot.engine.propose import FINDING, Wish, propose
 
@@ -25,6 +24,8 @@ LOOKS = 2
 """Visits before a symptom is said to stay: a queue needs a moment to drain."""
 
 SHOWN = 6
+SHORT = 40
+"""Characters of a word that still reads well in such a line."""
 
 RUN = "run"
 """Where the journal remembers runs: {"params": {...}} are the playbook's parameters as typed."""
@@ -108,17 +109,20 @@ async def _look(bench: Bench, record: Record) -> Sight:
 
 def _before_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """ "recv_q 129 → 0, overflows_per_second 41.3 → 0": what was measured for the same scope, before and after."""
-    names = [name for name in before if _is_number(before[name]) and _is_number(after.get(name))]
+    names = [name for name in before if name in after and _tells(before[name], after[name])]
     moved = sorted(names, key=lambda name: before[name] == after[name])
-    return ", ".join(f"{name} {_number(before[name])} → {_number(after[name])}" for name in moved[:SHOWN])
+    return ", ".join(f"{name} {_shown(before[name])} → {_shown(after[name])}" for name in moved[:SHOWN])
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _tells(before: Any, after: Any) -> bool:
+    """A number tells also by staying what it was; a short word only by becoming another."""
+    if isinstance(before, str) and isinstance(after, str):
+        return before != after and max(len(before), len(after)) <= SHORT
+    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (before, after))
 
 
-def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.1f}".removesuffix(".0")
+def _shown(value: Any) -> str:
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 async def _next_step(bench: Bench, record: Record, then: FollowUp, sight: Sight) -> tuple[Effect, str, str | None]:

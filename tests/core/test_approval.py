@@ -373,7 +373,7 @@ def test_a_claim_carries_a_new_fence_an_owner_and_a_lease() -> None:
         State.CLAIMED,
         1,
         "one",
-        "2030-05-13T09:02:00Z",
+        "2030-05-13T09:01:15Z",
     )
 
 
@@ -466,7 +466,7 @@ def test_no_intent_is_written_after_the_lease_the_expiry_or_the_kill_switch() ->
     def at(now: datetime, halted: str = "") -> str:
         return declined(approval.intent(claimed(), ground(now=now, halted=halted), fence=1, deadline=DEADLINE))
 
-    assert at(START + timedelta(seconds=120)) == "the lease was over at 2030-05-13T09:02:00Z"
+    assert at(START + timedelta(seconds=120)) == "the lease was over at 2030-05-13T09:01:15Z"
     assert at(START, "bad rollout") == "stopped by the kill switch: bad rollout"
     long = moved(approval.claim(approved(), FRESH, ground(), owner="one", lease=7200))
     assert declined(approval.intent(long, ground(now=OVER), fence=1, deadline=DEADLINE)).startswith("expired at")
@@ -486,7 +486,7 @@ def test_an_intent_holds_everything_that_is_about_to_happen() -> None:
 
 
 def test_a_claim_is_not_taken_from_an_owner_whose_lease_holds() -> None:
-    assert declined(approval.lapse(claimed(), LATER)) == "one holds it until 2030-05-13T09:02:00Z"
+    assert declined(approval.lapse(claimed(), LATER)) == "one holds it until 2030-05-13T09:01:15Z"
 
 
 def test_an_owner_lost_before_the_intent_leaves_it_approved_and_after_it_unknown() -> None:

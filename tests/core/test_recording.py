@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.core.errors import ConfigError
@@ -104,6 +104,7 @@ READINGS = st.builds(
 )
 
 
+@example([Reading(text=text) for text in ("\x85", "x\n\u2028", "\r\n")])
 @given(st.lists(READINGS, min_size=3, max_size=3))
 def test_a_file_gives_back_what_was_written(readings: list[Reading]) -> None:
     kept = recording(momentary=readings)

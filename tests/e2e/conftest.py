@@ -44,7 +44,11 @@ class Demo:
         place = Path(self.story["inventory"])
         hosts = yaml.safe_load((place / "hosts.yaml").read_text())
         defaults, entry = hosts["defaults"], hosts["hosts"][host]
-        options = [f"UserKnownHostsFile={place / defaults['known_hosts']}", "StrictHostKeyChecking=yes", "BatchMode=yes"]
+        options = [
+            f"UserKnownHostsFile={place / defaults['known_hosts']}",
+            "StrictHostKeyChecking=yes",
+            "BatchMode=yes",
+        ]
         user = entry.get("user", defaults["user"])
         done = subprocess.run(
             ["ssh", "-F", "none", "-i", str(place / defaults["key"]), *[w for o in options for w in ("-o", o)],

@@ -1,4 +1,4 @@
-"""The whole story in a browser: ask, refused self-approval, approval by another, the kernel changed, the cure proved."""
+"""The story in a browser: ask, refused self-approval, approval by another, the kernel changed, the cure proved."""
 
 import os
 import shutil
@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from tests.conftest import CHROMIUM
 from tests.e2e.conftest import Demo
 
-CHROMIUM = [
-    "--no-sandbox", "--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 SLOW = 60_000  # milliseconds: a visit takes its window, a change its confirmation, and the machine may be busy
 
 

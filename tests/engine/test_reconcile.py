@@ -25,7 +25,7 @@ async def much_later(world: World, bot: Remedy | None = None) -> None:
     """Leases and deadlines are over for the bot, and nothing of the change is at work on the host any more."""
     async with asyncio.timeout(60):
         for record in list(world.journal.records.values()):
-            while world.host.deadman(record.change) is not None:  # noqa: ASYNC110 - the host's own processes
+            while world.host.deadman(record.change) is not None:
                 await asyncio.sleep(0.05)
     world.clock.ahead = 600.0
     await settle_what_is_left(bot or world.bot())

@@ -4,6 +4,7 @@ import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ async def test_an_approved_change_is_applied_confirmed_and_its_effect_proven(wor
     assert (done.state, done.effect, done.effect_note) == (
         State.DONE,
         Effect.RESOLVED,
-        "value old -> new, served old -> new",
+        "value old → new, served old → new",
     )
     assert done.readback == (("the value", "new"),)
     assert (world.host.now_is, world.host.runs, world.host.state(done.change)) == ("new", 1, "confirmed")
@@ -107,7 +108,7 @@ async def test_a_fault_that_stays_leads_to_the_next_step_which_waits_for_its_own
     done = await bot.drive_one(await world.approved(bot))
     assert not isinstance(done, Held)
     assert (done.state, done.effect) == (State.DONE, Effect.NEEDS_FOLLOW_UP)
-    assert done.effect_note.startswith("still serves old: tell it (value old -> new")
+    assert done.effect_note.startswith("still serves old: tell it (value old → new")
     assert done.follow_up is not None
     step = await world.record(done.follow_up)
     assert (step.state, step.run, step.asker) == (State.PENDING, "r1", ASKER.key)
@@ -122,7 +123,7 @@ async def test_a_fault_that_stays_leads_to_the_next_step_which_waits_for_its_own
     assert (cured.state, cured.effect, cured.effect_note) == (
         State.DONE,
         Effect.RESOLVED,
-        "served old -> new, value new -> new",
+        "served old → new",
     )
 
 
@@ -134,7 +135,7 @@ async def test_a_fault_that_stays_and_has_no_next_step_persists(world: World) ->
     await world.vote(proposal.change, "T0TEAM:U0ALICE", bot)
     done = await bot.drive_one(proposal.change)
     assert not isinstance(done, Held)
-    assert (done.effect, done.effect_note) == (Effect.PERSISTS, "value old -> new, served old -> old")
+    assert (done.effect, done.effect_note) == (Effect.PERSISTS, "value old → new")
 
 
 async def test_an_effect_that_cannot_be_seen_is_unknown_and_never_resolved(world: World) -> None:
@@ -216,6 +217,25 @@ async def test_the_kill_switch_holds_what_is_approved(world: World) -> None:
     assert world.shell.sent == []
 
 
+async def test_the_kill_switch_seen_after_the_claim_stops_the_send(world: World) -> None:
+    bot = world.bot()
+    change = await world.approved(bot)
+    shell = world.shell
+
+    class HaltedMeanwhile:
+        async def run(self, *args: Any, **kwargs: Any) -> Any:
+            output = await shell.run(*args, **kwargs)
+            await world.journal.replace(*HALT, {"by": "alice", "at": "2030-05-13T09:00:00Z", "why": "bad rollout"})
+            return output
+
+    bot.shell = HaltedMeanwhile()  # type: ignore[assignment]  # `close` is not asked for
+    held = await bot.drive_one(change)
+    assert isinstance(held, Held)
+    assert "bad rollout" in held.why
+    assert held.record.state is State.APPROVED
+    assert shell.sent == ["hello"]
+
+
 async def test_a_host_that_left_the_inventory_gets_nothing(world: World) -> None:
     change = await world.approved()
     with pytest.raises(AskError, match="not in the inventory"):
@@ -277,7 +297,7 @@ async def test_what_is_not_in_force_or_has_no_inverse_cannot_be_reverted(world: 
 async def become(world: World, change: str, state: State) -> Record:
     """Wait until another task has brought a change there."""
     async with asyncio.timeout(60):
-        while (record := await world.record(change)).state is not state:  # noqa: ASYNC110 - other tasks move it
+        while (record := await world.record(change)).state is not state:
             await asyncio.sleep(0.02)
     return record
 
@@ -290,6 +310,18 @@ async def test_the_loop_carries_out_what_another_process_approved(world: World) 
         assert await alive(front)
         driving.cancel()
     assert not await alive(front), "a loop that ended is not waited for"
+
+
+async def test_a_loop_that_is_told_to_end_brings_to_its_end_what_is_on_its_way(world: World) -> None:
+    bot = world.bot()
+    change = await world.approved(bot)
+    async with asyncio.TaskGroup() as tasks:
+        driving = tasks.create_task(bot.drive())
+        await become(world, change, State.INTENT)
+        driving.cancel()
+    record = await world.record(change)
+    assert (record.state, record.effect) == (State.DONE, Effect.RESOLVED)
+    assert world.shell.sent == ["hello", "apply", "confirm"]
 
 
 async def test_the_loop_lets_die_what_nobody_approved_in_time(world: World) -> None:
@@ -310,7 +342,7 @@ async def test_a_journal_that_is_down_pauses_the_loop_and_does_not_end_it(world:
     async with asyncio.TaskGroup() as tasks:
         driving = tasks.create_task(bot.drive())
         async with asyncio.timeout(60):
-            while not bot.trouble:  # noqa: ASYNC110 - the loop sets it
+            while not bot.trouble:
                 await asyncio.sleep(0.02)
         assert bot.trouble == "disk full"
         assert "apply" not in world.shell.sent, "no journal, no change"

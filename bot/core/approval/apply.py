@@ -13,8 +13,11 @@ from bot.core.approval.turn import Turn
 from bot.core.approval.votes import still_asked, voter
 from bot.core.policy import Denied, Requirement, Standing
 
-LEASE = 120
-"""Seconds an owner may hold a claim before others may take it for dead."""
+LEASE = 75
+"""Seconds that a claim holds. Longer than the way to the host takes (hello, and the time in which the host would still
+start), but not as long as the slowest change may: an owner that is late finds its change UNKNOWN, and the inquiry,
+which waits for the host's lock, tells the same outcome. So what a dead owner left is settled soon.
+"""
 
 
 def claim(

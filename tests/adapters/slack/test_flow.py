@@ -36,7 +36,7 @@ async def worked(box: Inbox, until: Any, *, slow: bool = False) -> None:
     """Let a worker run until the predicate holds."""
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         worker = tasks.create_task(box.work(slow=slow))
-        while not until():  # noqa: ASYNC110 - the inbox has no event for tests to wait on
+        while not until():
             await asyncio.sleep(0)
         worker.cancel()
 
