@@ -120,7 +120,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     journal = await Store.open(settings.state, clock, url=settings.store)
     shell = HostShell(inventory)
     directory = Accounts()
-    observer = Observer(shell, clock, catalog, settings.window)
+    observer = Observer(shell, clock, catalog, settings.window, inventory.expect)
     remedy = Remedy(
         journal=journal,
         policy=policy,

@@ -66,6 +66,8 @@ class Case(_Spec):
     root: bool | None = None
     """Whether the visit ran as root; the recording's own by default."""
     params: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    inventory: dict[str, Any] = Field(default_factory=dict)
+    """What the inventory's `expect` says is meant to be."""
     expect: Expected
 
 

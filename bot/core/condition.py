@@ -30,6 +30,9 @@ grows without bound. The library itself bounds iterations, not memory."""
 
 Truth = bool | Unknown
 
+ANYTHING = cel.Type.DYN
+"""The type of a value that is looked at only when it is there."""
+
 _LOOP = re.compile(r"\b(all|exists|exists_one|map|filter)\b")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CALL = re.compile(r"\b([A-Za-z_][A-Za-z0-9_]*)\s*\(")

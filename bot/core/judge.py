@@ -50,11 +50,13 @@ class Seen:
 
     host: str
     plain: Mapping[str, tuple[Any, ...] | Unknown]
+    expect: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def of(snapshot: Snapshot) -> "Seen":
         """Facts as plain values, once for the whole diagnosis; reasons begin with their probe's name."""
-        return Seen(snapshot.host, {probe: _dumped(probe, outcome) for probe, outcome in snapshot.outcomes.items()})
+        plain = {probe: _dumped(probe, outcome) for probe, outcome in snapshot.outcomes.items()}
+        return Seen(snapshot.host, plain, snapshot.expect)
 
     def world(self, params: Mapping[str, Any], momentary: frozenset[str] = frozenset(), sample: int = -1) -> World:
         """The facts at one sample of the momentary probes; of every other probe the newest."""
@@ -62,7 +64,7 @@ class Seen:
             probe: outcome if isinstance(outcome, Unknown) else outcome[sample if probe in momentary else -1]
             for probe, outcome in self.plain.items()
         }
-        return World(host=self.host).bind({**values, "params": dict(params)})
+        return World(host=self.host).bind({**values, "params": dict(params), "expect": dict(self.expect)})
 
     def worlds(self, params: Mapping[str, Any], momentary: frozenset[str]) -> Sequence[World]:
         """One world for every sample that all of these probes have, oldest first."""

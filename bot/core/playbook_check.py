@@ -8,7 +8,7 @@ from typing import Any
 from bot.core.action import Action
 from bot.core.cel_faults import spoken
 from bot.core.checker import Checker, Path, Wrong
-from bot.core.condition import Condition, Expression, Names, element
+from bot.core.condition import ANYTHING, Condition, Expression, Names, element
 from bot.core.errors import AskError, nearest
 from bot.core.facts_schema import Schema
 from bot.core.offer_check import check_offer
@@ -26,6 +26,7 @@ MAX_LETS = 12
 _RESERVED = frozenset(
     {
         "params",
+        "expect",
         "true",
         "false",
         "null",
@@ -74,7 +75,7 @@ def check(
     _names_exist(checker, spec)
     _params(checker, spec)
     asked = {name: probes[name].facts for name in spec.probes if name in probes}
-    names = Names.of(Schema.of({**asked, "params": model_of(spec.params)}))
+    names = Names.of(Schema.of({**asked, "params": model_of(spec.params)})).bind("expect", ANYTHING)
     checks = [_check(checker, spec, number, names) for number in range(len(spec.findings))]
     if checker.wrong:
         return None, checker.wrong

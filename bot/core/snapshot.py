@@ -1,8 +1,9 @@
 """What was seen of one host in one visit?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from bot.core.host import HostFailure
 from bot.core.probe import Facts, Unknown
@@ -16,6 +17,7 @@ class Snapshot:
     """Everything one visit learned of a host. `taken` is the bot's clock (UTC); `seconds` the visit's length.
 
     `host_key` is the SHA256 fingerprint the connection was made with ("local" or "replay" for those transports).
+    `expect` is what the inventory says is meant to be: what was seen is held against it.
     """
 
     host: str
@@ -23,6 +25,7 @@ class Snapshot:
     seconds: float
     host_key: str
     outcomes: Mapping[str, Outcome]
+    expect: Mapping[str, Any] = field(default_factory=dict)
 
     def facts(self, probe: str) -> Facts | Unknown:
         """The newest facts of a probe, or why there is none."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.core import visit
@@ -19,12 +19,16 @@ Probes = Mapping[str, Probe[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Reads hosts. `window` is the time in seconds between a visit's first and last sample."""
+    """Reads hosts. `window` is the time in seconds between a visit's first and last sample.
+
+    `expect` is what the inventory says is meant to be, kept with what was seen.
+    """
 
     shell: Shell
     clock: Clock
     probes: Probes
     window: float = 3.0
+    expect: Mapping[str, Any] = field(default_factory=dict)
 
     async def observe(self, host: Host, playbooks: Sequence[Playbook]) -> Visit:
         """One visit with every probe that the playbooks need; a host that cannot be read is a value."""
@@ -38,7 +42,7 @@ class Observer:
             return output
         outcomes = visit.read(output.stdout, probes, nonce=nonce, root=output.root, root_reason=output.root_reason)
         seconds = (self.clock.now() - begun).total_seconds()
-        return Snapshot(host.name, begun, seconds, output.host_key, outcomes)
+        return Snapshot(host.name, begun, seconds, output.host_key, outcomes, self.expect)
 
 
 def judge(host: Host, seen: Visit, playbooks: Sequence[Playbook], params: Mapping[str, Any]) -> HostReport:

@@ -104,7 +104,7 @@ def diagnosed(case: Case, file: Path, playbook: Playbook, probes: Probes) -> Hos
         read(printed, chosen, nonce=_NONCE, root=recording.root, root_reason=recording.root_reason or "not root")
     )
     outcomes.update({name: _outcome(file, probes[name], value) for name, value in case.facts.items()})
-    snapshot = Snapshot(recording.host, _LONG_AGO, 4.0, recording.host_key or "replay", outcomes)
+    snapshot = Snapshot(recording.host, _LONG_AGO, 4.0, recording.host_key or "replay", outcomes, case.inventory)
     return diagnose([playbook], snapshot, case.params)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.core.errors import ConfigError, Place, nearest
+from bot.core.expect import settled
 from bot.core.host import Host, Inventory, Transport
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,252}")
@@ -54,6 +55,7 @@ class Draft:
     hosts: dict[str, HostDraft] = field(default_factory=dict)
     groups: dict[str, GroupDraft] = field(default_factory=dict)
     expect: Mapping[str, Any] = field(default_factory=dict)
+    expect_at: Place | None = None
     faults: list[str] = field(default_factory=list)
 
     def fault(self, place: Place, what: str) -> None:
@@ -138,11 +140,16 @@ def finish(draft: Draft) -> Inventory:
     groups = _groups(draft)
     if not draft.hosts and not draft.faults:
         draft.faults.append(f"{draft.directory}: the inventory holds no host; add one under hosts")
+    expect: Mapping[str, Any] = {}
+    try:
+        expect = settled(draft.expect)
+    except ValueError as fault:
+        draft.faults.append(f"{draft.expect_at or draft.directory}: {fault}")
     if draft.faults:
         raise ConfigError("\n".join(dict.fromkeys(draft.faults)))
     member_of = {name: tuple(group for group, names in groups.items() if name in names) for name in draft.hosts}
     hosts = {name: Host(name=name, groups=member_of[name], **fields) for name, fields in values.items()}
-    return Inventory(hosts=hosts, groups=groups, expect=draft.expect)
+    return Inventory(hosts=hosts, groups=groups, expect=expect)
 
 
 def _check_names(draft: Draft) -> None:

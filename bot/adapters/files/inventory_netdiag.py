@@ -31,7 +31,7 @@ def read(document: Document, directory: Path) -> Draft:
         labels = _labels(shared[name].get("labels"), given.get("labels"))
         merged = {**shared[name], **given, **labels}
         draft.hosts[name] = HostDraft(document.place(("hosts", name)), merged)
-    draft.expect = _mapping(draft, document, ("expect",))
+    draft.expect, draft.expect_at = _mapping(draft, document, ("expect",)), document.place(("expect",))
     return draft
 
 

@@ -135,6 +135,10 @@ REFUSED = {
             'hosts.yaml:3: host "b" has a recording; add transport: replay',
         ],
     ),
+    "what is meant to be": (
+        "hosts: {a: }\nexpect:\n  ipvs: {'192.0.2.1:80': ['192.0.2.11:80']}\n",
+        ["hosts.yaml:2: expect.ipvs: must be ADDRESS:PORT/PROTOCOL, such as 192.0.2.1:80/tcp, not '192.0.2.1:80'"],
+    ),
     "nothing": ("hosts: {}\n", ["the inventory holds no host"]),
     "an empty file": ("", ["the inventory holds no host"]),
     "a list": ("- a\n", ["hosts.yaml:1: the inventory must be a mapping"]),
