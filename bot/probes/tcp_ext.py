@@ -1,6 +1,7 @@
-"""What did TCP count in each network namespace while we watched?
+"""What did TCP, and what is below and beside it, count in each network namespace while we watched?
 
-The counters of /proc/net/netstat and /proc/net/snmp, by the kernel's own names, read at both ends of the window.
+The counters of /proc/net/netstat, snmp and snmp6, read at both ends of the window. TCP's go by the kernel's own names;
+those of IP, ICMP and UDP by nstat's, with the group before the name (IpOutNoRoutes), for the groups share names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,16 +9,24 @@ from collections.abc import Mapping, Sequence
 from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Sampling, Scope, Seen
 from bot.probes._text import SHOW_NETNS, by_process, insist, names, namespace_files, need, number, split_netns
 
-_GAUGES = frozenset({"RtoAlgorithm", "RtoMin", "RtoMax", "MaxConn", "CurrEstab"})
+_GAUGES = frozenset({"RtoAlgorithm", "RtoMin", "RtoMax", "MaxConn", "CurrEstab", "IpForwarding", "IpDefaultTTL"})
+_PREFIXED = ("Ip", "Icmp", "Udp")
+SIX = (
+    "Ip6InReceives", "Ip6OutRequests", "Ip6InNoRoutes", "Ip6OutNoRoutes", "Ip6InTooBigErrors", "Ip6OutDiscards",
+    "Ip6ReasmReqds", "Ip6ReasmFails", "Ip6ReasmTimeout", "Ip6FragFails", "Icmp6InPktTooBigs", "Icmp6OutPktTooBigs",
+    "Udp6InDatagrams", "Udp6NoPorts", "Udp6InErrors", "Udp6RcvbufErrors", "Udp6SndbufErrors",
+)  # fmt: skip
+"""What is read of snmp6, which has a line for each of a hundred counters."""
 _WORD = 1 << 32
 _NEAR = 1 << 28
 
 
 class Counters(Facts):
-    """The counters of one namespace, named as the kernel names them (ListenOverflows, PassiveOpens, …)."""
+    """The counters of one namespace, by name (ListenOverflows, IpOutNoRoutes, UdpRcvbufErrors, Ip6ReasmFails, …)."""
 
     value: dict[str, int]
-    """Since the namespace was made; CurrEstab and the Rto limits are momentary. From the groups Tcp, TcpExt, IpExt."""
+    """Since the namespace was made; CurrEstab and the Rto limits are momentary. From the groups Tcp, TcpExt, IpExt,
+    Ip, Icmp, Udp and, where the kernel has IPv6, the chief ones of Ip6, Icmp6 and Udp6."""
     delta: dict[str, int]
     """Growth within the window. A counter that went backwards was reset: it is left out."""
     rate: dict[str, float]
@@ -33,20 +42,24 @@ class TcpExtFacts(Facts):
     """By namespace id. A namespace that was not there at both ends of the window is left out."""
 
 
-# Headers are printed once for all namespaces: they are the longest part and always the same.
+# snmp6 becomes rows as the others have them. Headers are printed once for all namespaces: they are the longest part and
+# always the same.
 SCRIPT = (
     need("grep", "awk")
     + SHOW_NETNS
-    + namespace_files("netstat", "snmp")
+    + namespace_files("netstat", "snmp", "snmp6")
+    + f"grep -sHE '^(Tcp|TcpExt|Ip|IpExt|Icmp|Udp): |^({'|'.join(SIX)})[[:blank:]]' $files /dev/null | awk '"
     + r"""
-grep -sHE '^(Tcp|TcpExt|IpExt): ' $files /dev/null | awk '
-  { key = $1; sub(/^[^:]*:/, "", key) }
-  !($1 in opened) {
-    opened[$1] = 1; line = $0; sub(/^[^:]*:/, "", line)
-    if (line != header[key]) { header[key] = line; print line }
-    next
+  function put(at, head, row) { if (head != header[at]) { header[at] = head; print head }; print row }
+  function flush_six() { if (path != "") put("Six:", "Six:" head, path ":Six:" row); path = head = row = "" }
+  {
+    at = index($1, ":"); file = substr($1, 1, at - 1); name = substr($1, at + 1)
+    if (file != path) flush_six()
+    if (file ~ /snmp6$/) { path = file; head = head " " name; row = row " " $2 }
+    else if (!($1 in first)) { first[$1] = 1; held[name] = substr($0, at + 1) }
+    else { delete first[$1]; put(name, held[name], $0) }
   }
-  { delete opened[$1]; print }'
+  END { flush_six() }'
 """
 )
 
@@ -97,7 +110,8 @@ def _counters(text: str) -> dict[str, dict[str, int]]:
             if pid not in pids:
                 raise ParseError(f"process {pid} was not asked")
             counters = found.setdefault(pids[pid], {})
-            counters.update(zip(headers[group], map(number, values), strict=True))
+            prefix = group[:-1] if group[:-1] in _PREFIXED else ""
+            counters.update({prefix + name: number(n) for name, n in zip(headers[group], values, strict=True)})
     if not found:
         raise ParseError("no counters")
     for counters in found.values():
@@ -107,7 +121,7 @@ def _counters(text: str) -> dict[str, dict[str, int]]:
 
 PROBE = Probe(
     name="tcp_ext",
-    question="What did TCP count in each network namespace while we watched?",
+    question="What did TCP, IP, ICMP and UDP count in each network namespace while we watched?",
     script=SCRIPT,
     parse=parse,
     facts=TcpExtFacts,
@@ -115,6 +129,6 @@ PROBE = Probe(
     sampling=Sampling.COUNTER,
     root=True,
     cost=Cost.MODERATE,
-    max_bytes=2_097_152,
+    max_bytes=4_194_304,
     after=("netns",),
 )

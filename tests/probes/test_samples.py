@@ -1,5 +1,6 @@
 """The parsers read captures of many systems, where those are at hand."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,19 @@ from bot.probes._cgroup import membership
 from bot.probes._text import header_value_pairs
 from bot.probes.socket_fds import open_files
 
-SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
+HERE = Path(__file__).resolve().parent
+
+
+def _samples() -> Path:
+    """Beside the project; a worktree finds them beside the checkout that it belongs to."""
+    argv = ["git", "-C", str(HERE), "rev-parse", "--path-format=absolute", "--git-common-dir"]
+    common = subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
+    places = [HERE.parents[2], *([Path(common).parents[1]] if common else [])]
+    found = [place / "shared" / "samples" for place in places]
+    return next((path for path in found if path.is_dir()), found[0])
+
+
+SAMPLES = _samples()
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no captures beside the project (../shared/samples)")
 
 
