@@ -103,6 +103,10 @@ class FindingSpec(_Spec):
     """Ids of findings in the same scope that are symptoms of this one."""
     offer: tuple[OfferSpec, ...] = ()
     """What could be done about it."""
+    looks_like: tuple[str, ...] = ()
+    """For its page: what else looks like it, and how that is told apart, a sentence each."""
+    sources: tuple[str, ...] = ()
+    """For its page: where what it says can be checked, such as kernel files, manuals, addresses."""
 
 
 class PlaybookSpec(_Spec):
