@@ -52,6 +52,14 @@ class Expected(_Spec):
     """Probes that have no evidence."""
 
 
+class OtherHost(_Spec):
+    """Another host of the same run, for findings across hosts: its facts by probe, or why it has none."""
+
+    host: str
+    facts: dict[str, Any] = Field(default_factory=dict)
+    unknown: str = ""
+
+
 class Case(_Spec):
     """A visit and what a playbook must say of it.
 
@@ -63,6 +71,7 @@ class Case(_Spec):
     recording: str | None = None
     readings: dict[str, tuple[Reading, ...]] = Field(default_factory=dict)
     facts: dict[str, Any] = Field(default_factory=dict)
+    others: tuple[OtherHost, ...] = ()
     root: bool | None = None
     """Whether the visit ran as root; the recording's own by default."""
     params: dict[str, str | int | float | bool] = Field(default_factory=dict)

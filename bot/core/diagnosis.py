@@ -5,8 +5,10 @@ decided (law 1); root causes stand before their symptoms.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from bot.core.across import Aside, judge_across
 from bot.core.judge import Judgement, Row, Seen, evidence, judge, matching, rows
 from bot.core.params import bind
 from bot.core.playbook import VOLATILE, Check, OfferRule, Playbook, probes_of
@@ -32,31 +34,66 @@ def diagnose(playbooks: Iterable[Playbook], snapshot: Snapshot, params: Mapping[
     """
     chosen = tuple(playbooks)
     seen = Seen.of(snapshot)
-    findings: list[Finding] = []
-    undecided: list[Undecided] = []
-    healthy: list[str] = []
-    causes: dict[str, tuple[str, ...]] = {}
+    told = _Told()
     for playbook in chosen:
         bound = bind(playbook, params)
         for check in playbook.checks:
-            judgement = judge(check, seen, bound)
-            made = [_finding(check, playbook, row, judgement) for row in judgement.found.values()]
-            findings.extend(made)
-            undecided.extend(_undecided(check, playbook, judgement))
-            causes.update({finding.fingerprint: check.explains for finding in made})
-            if not made and not judgement.unknown:
-                healthy.append(check.id)
+            if not check.across:
+                told.add(playbook, check, judge(check, seen, bound))
     coverage = _coverage(chosen, snapshot)
-    ordered = _ordered(_explained(findings, causes))
+    ordered = _ordered(_explained(told.findings, chosen))
     return HostReport(
         host=snapshot.host,
-        status=_status(ordered, coverage, undecided),
+        status=_status(ordered, coverage, told.undecided),
         findings=tuple(ordered),
         coverage=coverage,
-        undecided=tuple(undecided),
-        healthy=tuple(healthy),
+        undecided=tuple(told.undecided),
+        healthy=tuple(told.healthy),
         seconds=snapshot.seconds,
     )
+
+
+def complete(
+    playbooks: Iterable[Playbook], report: HostReport, here: Aside, run: Sequence[Aside], params: Mapping[str, Any]
+) -> HostReport:
+    """The report with what only all hosts of the run together tell. One of a host that was not read stays as it is."""
+    chosen = tuple(playbooks)
+    if report.failure is not None:
+        return report
+    told = _Told()
+    for playbook in chosen:
+        bound = bind(playbook, params)
+        for check in playbook.checks:
+            if check.across:
+                told.add(playbook, check, judge_across(check, here, run, bound))
+    findings = [finding.model_copy(update={"explained_by": None}) for finding in report.findings]
+    ordered = _ordered(_explained([*findings, *told.findings], chosen))
+    undecided = (*report.undecided, *told.undecided)
+    return report.model_copy(
+        update={
+            "status": _status(ordered, report.coverage, undecided),
+            "findings": tuple(ordered),
+            "undecided": undecided,
+            "healthy": (*report.healthy, *told.healthy),
+        }
+    )
+
+
+@dataclass(slots=True)
+class _Told:
+    """What checks came to, in their order."""
+
+    findings: list[Finding] = field(default_factory=list)
+    undecided: list[Undecided] = field(default_factory=list)
+    healthy: list[str] = field(default_factory=list)
+
+    def add(self, playbook: Playbook, check: Check, judgement: Judgement) -> None:
+        """Take in one judged check."""
+        made = [_finding(check, playbook, row, judgement) for row in judgement.found.values()]
+        self.findings.extend(made)
+        self.undecided.extend(_undecided(check, playbook, judgement))
+        if not made and not judgement.unknown:
+            self.healthy.append(check.id)
 
 
 def measure(
@@ -150,11 +187,12 @@ def _status(findings: Iterable[Finding], coverage: Iterable[Coverage], undecided
     return Status.OK
 
 
-def _explained(findings: Sequence[Finding], causes: Mapping[str, tuple[str, ...]]) -> Sequence[Finding]:
+def _explained(findings: Sequence[Finding], playbooks: Sequence[Playbook]) -> Sequence[Finding]:
     """Every symptom gets the fingerprint of its root cause: the cause that nothing explains in turn."""
+    causes = {(book.name, check.id): check.explains for book in playbooks for check in book.checks}
     by_place: dict[tuple[str, str | None], list[Finding]] = {}
     for cause in sorted(findings, key=lambda cause: _ORDER[cause.severity]):
-        for symptom in causes[cause.fingerprint]:
+        for symptom in causes[cause.playbook, cause.id]:
             by_place.setdefault((symptom, _place(cause)), []).append(cause)
             by_place.setdefault((symptom, _ANYWHERE), []).append(cause)
     direct: dict[str, str] = {}

@@ -57,6 +57,8 @@ class Check:
     say: Template
     because: Template
     explains: tuple[str, ...]
+    across: tuple[str, ...]
+    """Probes of the run's other hosts that it looks at (`core.across`); empty: this host decides it alone."""
     offers: tuple[OfferRule, ...]
     momentary: frozenset[str]
     """The probes it decides by that are sampled several times in a visit."""

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from cel_expr_python import cel
+
+from bot.core.across import OTHERS, others_type
 from bot.core.action import Action
 from bot.core.cel_faults import spoken
 from bot.core.checker import Checker, Path, Wrong
@@ -27,6 +30,7 @@ _RESERVED = frozenset(
     {
         "params",
         "expect",
+        "others",
         "true",
         "false",
         "null",
@@ -75,7 +79,9 @@ def check(
     _names_exist(checker, spec)
     _params(checker, spec)
     asked = {name: probes[name].facts for name in spec.probes if name in probes}
-    names = Names.of(Schema.of({**asked, "params": model_of(spec.params)})).bind("expect", ANYTHING)
+    schema = Schema.of({**asked, "params": model_of(spec.params), OTHERS: others_type(asked)})
+    typed = {name: kind for name, kind in schema.types.items() if name != OTHERS}
+    names = Names(schema, typed).bind("expect", ANYTHING)
     checks = [_check(checker, spec, number, names) for number in range(len(spec.findings))]
     if checker.wrong:
         return None, checker.wrong
@@ -129,6 +135,8 @@ def _params(checker: Checker, spec: PlaybookSpec) -> None:
 
 def _check(checker: Checker, spec: PlaybookSpec, number: int, names: Names) -> Check | None:
     finding, at = spec.findings[number], ("findings", number)
+    if finding.across:
+        names = _others(checker, at, finding, names)
     each = None if finding.each is None else checker.expression((*at, "each"), finding.each, names)
     item, names = _item(checker, at, finding, each, names)
     lets: dict[str, Expression] = {}
@@ -172,9 +180,22 @@ def _check(checker: Checker, spec: PlaybookSpec, number: int, names: Names) -> C
         say=say,
         because=because,
         explains=finding.explains,
+        across=finding.across,
         offers=tuple(offers),
         momentary=momentary,
     )
+
+
+def _others(checker: Checker, at: Path, finding: FindingSpec, names: Names) -> Names:
+    """The names and `others`: what the other hosts of the run told. Such a finding proposes nothing by itself."""
+    for place, probe in enumerate(finding.across):
+        if probe not in checker.asked:
+            checker.tell((*at, "across", place), f'"{probe}" is not among probes{nearest(probe, checker.asked)}')
+    if finding.offer:
+        checker.tell((*at, "offer"), "a finding across hosts offers nothing: a change is planned on one host's facts")
+    if finding.confirm:
+        checker.tell((*at, "confirm"), "a finding across hosts sees one state of each: there is nothing to confirm")
+    return names.bind(OTHERS, cel.Type.List(names.schema.types[OTHERS]))
 
 
 def _needed(lets: Mapping[str, Expression], by: Iterable[Expression]) -> frozenset[str]:

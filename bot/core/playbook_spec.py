@@ -81,6 +81,8 @@ class FindingSpec(_Spec):
     """CEL: the list (or map) whose every item is looked at. Left out: one look at the host."""
     as_: str | tuple[str, str] | None = Field(default=None, alias="as")
     """The item's name in the expressions; for a map `[key, value]`."""
+    across: tuple[str, ...] = ()
+    """Probes whose facts of the run's other hosts the expressions see as `others`: judged when all hosts were read."""
     let: dict[str, Cel] = Field(default_factory=dict)
     """Names for CEL values, in order; later ones may use earlier ones."""
     where: Cel | None = None

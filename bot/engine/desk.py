@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.core.across import Aside, aside, probes_across
 from bot.core.approval import Decision, Record, stamp
 from bot.core.ask import Ask, Progress
 from bot.core.audit import Event
+from bot.core.diagnosis import complete
 from bot.core.errors import AskError, nearest
 from bot.core.host import Host, Inventory
 from bot.core.params import check_params
@@ -45,6 +47,7 @@ class DutyDesk:
         run = f"r{self.clock.token()[:10]}"
         begun = self.clock.now()
         done: dict[str, HostReport] = {}
+        kept, shared = dict[str, Aside](), probes_across(playbooks)
         tell(Progress(run, 0, len(hosts), "reading " + _few([host.name for host in hosts])))
 
         async def each(host: Host, seen: Visit) -> None:
@@ -52,10 +55,15 @@ class DutyDesk:
             if isinstance(seen, Snapshot):
                 proposals = await self._propose(host, seen, report.findings, ask.actor, run)
                 report = report.model_copy(update={"proposals": proposals})
+            if shared:
+                kept[host.name] = aside(host, seen, shared, self.clock.now())
             done[host.name] = report
             tell(Progress(run, len(done), len(hosts), f"{host.name}: {report.status}"))
 
         await read_all(self.observer, hosts, playbooks, at_once=self.concurrency, each=each)
+        run_of = tuple(kept.values())
+        for name, here in kept.items():
+            done[name] = complete(playbooks, done[name], here, run_of, ask.params)
         report = Report(
             run=run,
             started=stamp(begun),

@@ -13,15 +13,17 @@ from bot.adapters.files.playbooks import Actions, Probes, load_playbooks
 from bot.adapters.files.strict_yaml import load
 from bot.adapters.files.validate import validate
 from bot.core import recording as recordings
-from bot.core.case import Case, differences
-from bot.core.diagnosis import diagnose
+from bot.core.across import Aside, aside, probes_across
+from bot.core.case import Case, OtherHost, differences
+from bot.core.diagnosis import complete, diagnose
 from bot.core.errors import ConfigError, NetdiagError, nearest
+from bot.core.host import Cause, Host, HostFailure
 from bot.core.params import check_params
 from bot.core.playbook import Playbook
 from bot.core.probe import SAMPLES, Facts, Probe, Sampling, Unknown
 from bot.core.recording import Recording
 from bot.core.report import HostReport
-from bot.core.snapshot import Outcome, Snapshot
+from bot.core.snapshot import Outcome, Snapshot, Visit
 from bot.core.visit import compose, read, required
 
 MAX_CASE = 1_000_000
@@ -105,7 +107,24 @@ def diagnosed(case: Case, file: Path, playbook: Playbook, probes: Probes) -> Hos
     )
     outcomes.update({name: _outcome(file, probes[name], value) for name, value in case.facts.items()})
     snapshot = Snapshot(recording.host, _LONG_AGO, 4.0, recording.host_key or "replay", outcomes, case.inventory)
-    return diagnose([playbook], snapshot, case.params)
+    report = diagnose([playbook], snapshot, case.params)
+    here = _kept(recording.host, snapshot, playbook)
+    run = [here, *(_kept(other.host, _other(other, file, probes), playbook) for other in case.others)]
+    return complete([playbook], report, here, run, case.params)
+
+
+def _kept(name: str, visit: Visit, playbook: Playbook) -> Aside:
+    return aside(Host(name=name, address=name), visit, probes_across([playbook]), _LONG_AGO)
+
+
+def _other(other: OtherHost, file: Path, probes: Probes) -> Visit:
+    if other.unknown:
+        return HostFailure(cause=Cause.UNREACHABLE, reason=other.unknown, remedy="")
+    unknown = sorted(set(other.facts) - set(probes))
+    if unknown:
+        raise ConfigError(f'{file}: no probe "{unknown[0]}"{nearest(unknown[0], probes)}')
+    outcomes = {name: _outcome(file, probes[name], value) for name, value in other.facts.items()}
+    return Snapshot(other.host, _LONG_AGO, 4.0, "replay", outcomes)
 
 
 def _recording(case: Case, file: Path) -> Recording:
