@@ -1,156 +1,132 @@
-"""What does a whole visit cost the host, against the shell loop of the founding incident?
+"""What does a whole visit cost the host, against the shell loop that people typed in the founding incident?
 
-Builds processes, descriptors and network namespaces of its own in a new pid, mount and network namespace (as root),
-runs both there in turns, and prints both CPU figures and their ratio. Nothing stays behind: the pid namespace ends
-with its first process.
-
-    python benchmarks/host_cpu.py --processes 300 --descriptors 20000 --namespaces 20
+The host is a crowd of processes (`_crowd`) in namespaces of its own; loop and visit run there in turns, measured from
+outside by their user and system time (`_inside`). The visit is the program that netdiag sends, fed to the same `sh`.
 """
 
-import argparse
-import ctypes
-import os
-import resource
-import secrets
-import signal
-import socket
-import statistics
-import struct
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from shutil import which
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks import Effort, Say
+from benchmarks._crowd import Size
+from benchmarks._figures import Result, Table, spread, times
+from benchmarks._namespace import Away, away, unavailable
+from bot import actions, probes
+from bot.adapters.files.playbooks import load_playbooks
+from bot.settings import CHECKED_OUT_PLAYBOOKS
 
-LOOP = "for i in $(ps aux |awk '{print $2}');do echo $i;ls -l /proc/$i/fd |awk '/socket/' |wc -l;done"
-CLONE_NEWNET = 0x40000000
+TITLE = "CPU on the host per visit, against the plain shell loop"
+FOUNDING = ("listen-queue", "socket-fds")
+SIZES = (
+    Size(300, 20_000, 20),
+    Size(300, 20_000, 20, leaks=2),
+    Size(300, 20_000, 200),
+    Size(3_000, 50_000, 20),
+    Size(3_000, 50_000, 200),
+)
+QUICK = (Size(300, 20_000, 20),)
+ROUNDS = 7
+SHELLS = ("bash", "busybox sh")
+"""What else `sh` may be on a host: Red Hat's and Alpine's."""
 
-
-def main() -> int:
-    ask = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    ask.add_argument("--processes", type=int, default=300)
-    ask.add_argument("--descriptors", type=int, default=20_000)
-    ask.add_argument("--namespaces", type=int, default=20)
-    ask.add_argument("--leaks", type=int, default=0, help="processes that hold half of all descriptors between them")
-    ask.add_argument("--rounds", type=int, default=5)
-    ask.add_argument("--shell", default="sh", help="the shell that reads the program: sh, bash, 'busybox sh'")
-    ask.add_argument("--each", action="store_true", help="what each probe costs alone, too")
-    ask.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    given = ask.parse_args()
-    if given.inside:
-        return inside(given)
-    if os.geteuid() != 0:
-        print("needs root: it makes namespaces", file=sys.stderr)
-        return 2
-    away = ["unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]
-    return subprocess.run([*away, sys.executable, __file__, *sys.argv[1:], "--inside"], timeout=900).returncode
+Samples = dict[str, list[dict[str, Any]]]
 
 
-def inside(given: argparse.Namespace) -> int:
-    build(given.processes, given.descriptors, given.namespaces, given.leaks)
-    from bot.core.visit import compose, read, required
-    from bot.probes import catalog
-
-    known = catalog()
-    probes = required(known, known)
-    nonce = secrets.token_hex(16)
-    visit = compose(probes, nonce=nonce, window=0.3)
-    answer: list[bytes] = []
-    loops, visits = [], []
-    for _ in range(given.rounds):
-        loops.append(cpu(lambda: run(["sh", "-c", LOOP])))
-        visits.append(cpu(lambda: answer.append(run(given.shell.split(), visit))))
-    outcomes = read(answer[-1], probes, nonce=nonce, root=True)
-    held = sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in os.listdir("/proc") if pid.isdecimal())
-    processes = sum(pid.isdecimal() for pid in os.listdir("/proc"))
-    print(f"{processes} processes, {held} descriptors, {given.namespaces} namespaces beside the host's; ", end="")
-    print(f"medians of {given.rounds}, spread in brackets; program {len(visit)} bytes, answer {len(answer[-1])} bytes")
-    for name, figures in (("the loop", loops), (f"the visit ({given.shell})", visits)):
-        print(f"{name:24} {statistics.median(figures):8.1f} ms CPU  [{min(figures):.1f} .. {max(figures):.1f}]")
-    ratio = statistics.median(loops) / statistics.median(visits)
-    pairs = [loop / visit_ for loop, visit_ in zip(loops, visits, strict=True)]
-    print(f"the visit costs 1/{ratio:.1f} of the loop  [1/{min(pairs):.1f} .. 1/{max(pairs):.1f}]")
-    for name, outcome in outcomes.items():
-        if not isinstance(outcome, tuple):
-            print(f"UNKNOWN {name}: {outcome.reason}")
-    if given.each:
-        print(f"{'collector alone':24} {alone(given, ()):8.1f} ms CPU")
-        for name, probe in known.items():
-            print(f"{name:24} {alone(given, (probe,)):8.1f} ms CPU, with the collector")
-    return 0
+def missing() -> str | None:
+    """Why it cannot be measured here."""
+    return unavailable()
 
 
-def alone(given: argparse.Namespace, probes: tuple) -> float:
-    from bot.core.visit import compose
-
-    program = compose(probes, nonce=secrets.token_hex(16), window=0.3)
-    return statistics.median(cpu(lambda: run(given.shell.split(), program)) for _ in range(given.rounds))
-
-
-def cpu(work: Callable[[], object]) -> float:
-    """User and system milliseconds of every process that `work` started and waited for."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    work()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) * 1e3
-
-
-def run(argv: list[str], program: str = "") -> bytes:
-    return subprocess.run(argv, input=program.encode(), capture_output=True, timeout=300).stdout
-
-
-def build(processes: int, descriptors: int, namespaces: int, leaks: int) -> None:
-    """One listener per namespace, and processes around it: half of their descriptors are sockets."""
-    Path("/proc/self/oom_score_adj").write_text("1000")
-    share = descriptors // 2 if leaks else 0
-    plain = (descriptors - share) // max(1, processes - leaks)
-    per = [processes // namespaces + (k < processes % namespaces) for k in range(namespaces)]
-    ready, tell = os.pipe()
-    for k, count in enumerate(per):
-        if os.fork() == 0:
-            os.close(ready)
-            signal.alarm(800)
-            os.setsid()  # as every container runtime and service manager does
-            ctypes.CDLL(None).unshare(CLONE_NEWNET)
-            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-            server = socket.create_server(("127.0.0.1", 80), backlog=100)
-            for n in range(count - 1):
-                if os.fork() == 0:
-                    signal.alarm(800)
-                    leak = k * 1_000_000 + n < leaks or (n == 0 and 0 < k < leaks)
-                    keep = hold(share // leaks if leak else plain, server, leak)
-                    server.close()
-                    wait(tell, keep)
-            wait(tell, [server])
-    os.close(tell)
-    while os.read(ready, 65_536):
-        pass
+def measure(effort: Effort, say: Say) -> Result:
+    """Pairs of loop and visit on every size of host; on the first also other shells and each probe alone."""
+    sets = _sets()
+    rows: list[tuple[str, ...]] = []
+    samples: dict[str, Any] = {}
+    more: list[Table] = []
+    skipped = [f"{shell}: not on this machine" for shell in SHELLS if which(shell.split()[0]) is None]
+    for size in QUICK if effort.quick else SIZES:
+        say(f"making a host: {size}")
+        with away("benchmarks._inside", json.dumps(asdict(size))) as host:
+            there = host.ask(do="counted")
+            found = _pairs(host, sets, effort.rounds(ROUNDS if size.processes < 1_000 else 5), say)
+            samples[str(size)] = {"there": there, **found}
+            rows += _rows(size, found)
+            skipped += _unknown(size, found)
+            if not more:
+                more = [_shells(host, sets, effort, say), _each(host, effort, say)]
+    head = ("host", "visit", "loop ms", "visit ms", "the loop costs", "probes")
+    note = "Milliseconds of CPU, user and system: median (least-most). Ratios pair by pair."
+    return Result((Table("The shell loop against a visit", head, tuple(rows), note), *more), samples, tuple(skipped))
 
 
-def hold(count: int, server: socket.socket, leak: bool) -> list[object]:
-    """`count` descriptors: sockets and files in equal parts; a leak holds connections that its peers have left."""
-    kept: list[object] = []
-    if leak:
-        for n in range(count):
-            client = socket.create_connection(server.getsockname())
-            kept.append(server.accept()[0])
-            if n % 2:
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.close()
-        return kept
-    for _ in range(count // 4):
-        kept += socket.socketpair()
-        kept += [os.open("/dev/null", os.O_RDONLY) for _ in range(2)]
-    return kept
+def _sets() -> Mapping[str, Sequence[str]]:
+    """The playbooks to visit for, by what to call them."""
+    every = tuple(load_playbooks(CHECKED_OUT_PLAYBOOKS, probes.catalog(), actions.catalog()))
+    whole = {f"all {len(every)} playbooks": every}
+    return whole if set(every) == set(FOUNDING) else {**whole, " + ".join(FOUNDING): FOUNDING}
 
 
-def wait(tell: int, _keep: list[object]) -> None:
-    os.close(tell)
-    while True:
-        time.sleep(600)
+def _pairs(host: Away, sets: Mapping[str, Sequence[str]], rounds: int, say: Say) -> Samples:
+    """The loop, then each visit; and the other way round in every second round. The first is not counted."""
+    found: Samples = {"loop": [], **{name: [] for name in sets}}
+    for turn in range(rounds + 1):
+        names = list(found) if turn % 2 else list(reversed(found))
+        for name in names:
+            done = host.ask(do="loop") if name == "loop" else host.ask(do="visit", playbooks=sets[name])
+            if turn:
+                found[name].append(done)
+        if turn:
+            told = ", ".join(f"{name} {found[name][-1]['cpu']:.0f} ms" for name in found)
+            say(f"round {turn} of {rounds}: {told}")
+    return found
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _rows(size: Size, found: Samples) -> Iterable[tuple[str, ...]]:
+    loops = _cpu(found["loop"])
+    for name, visits in found.items():
+        if name != "loop":
+            own = _cpu(visits)
+            yield str(size), name, spread(loops), spread(own), times(loops, own), str(visits[0]["probes"])
+
+
+def _unknown(size: Size, found: Samples) -> Iterable[str]:
+    """What a visit left open: its figure would be too good."""
+    for name, visits in found.items():
+        for probe, reason in {**visits[-1].get("unknown", {})}.items():
+            yield f"{probe} had no evidence in {name!r} on {size}: {reason}"
+
+
+def _shells(host: Away, sets: Mapping[str, Sequence[str]], effort: Effort, say: Say) -> Table:
+    """The same visit read by other shells, in turns."""
+    books = next(iter(sets.values()))
+    shells = ("sh", *(shell for shell in SHELLS if which(shell.split()[0])))
+    found: dict[str, list[float]] = {shell: [] for shell in shells}
+    for _ in range(effort.rounds(ROUNDS)):
+        for shell in shells:
+            found[shell].append(host.ask(do="visit", playbooks=books, shell=shell)["cpu"])
+    say("other shells: " + ", ".join(f"{shell} {spread(cpu)}" for shell, cpu in found.items()))
+    rows = tuple((f"`{shell}`", spread(cpu), times(cpu, found["sh"])) for shell, cpu in found.items())
+    return Table("The whole visit read by other shells (first host)", ("shell", "visit ms", "against sh"), rows)
+
+
+def _each(host: Away, effort: Effort, say: Say) -> Table:
+    """Where a visit's time goes: every probe alone with the collector, less the collector alone."""
+    names = sorted(probes.catalog())
+    found: dict[str, list[float]] = {name: [] for name in ("", *names)}
+    for turn in range(effort.rounds(ROUNDS)):
+        for name, cpu in found.items():
+            cpu.append(host.ask(do="visit", playbooks=(), probes=[name] if name else [])["cpu"])
+        say(f"each probe alone, round {turn + 1}")
+    bare = found.pop("")
+    extra = {name: [one - other for one, other in zip(cpu, bare, strict=True)] for name, cpu in found.items()}
+    order = sorted(extra, key=lambda name: -sum(extra[name]))
+    rows = (("(the collector alone)", spread(bare)), *((f"`{name}`", spread(extra[name])) for name in order))
+    note = "Probes that join others cost more in a whole visit, where the others tell them what to look at."
+    return Table("Each probe alone (first host)", ("probe", "ms beside the collector"), rows, note)
+
+
+def _cpu(runs: Iterable[Mapping[str, Any]]) -> list[float]:
+    return [float(run["cpu"]) for run in runs]
