@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     page = _page(given.update)
     if unknown or page is None:
         for name in unknown:
-            print(f"no benchmark {name!r}{nearest(name, names())}; there are: {', '.join(names())}", file=sys.stderr)
+            print(f"no benchmark {name!r}{nearest(name, names())}; `--list` shows all", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was made is cleaned up
     about, begun = machine(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -27,12 +27,12 @@ def loop() -> dict[str, float]:
 
 def visit(playbooks: Sequence[str], probes: Sequence[str] | None = None, shell: str = "sh") -> dict[str, Any]:
     """A whole visit for these playbooks, or for these probes alone, and what stayed unknown (it would be too cheap)."""
-    from bot import actions  # noqa: PLC0415 - after the crowd was forked
-    from bot import probes as catalogue  # noqa: PLC0415
-    from bot.adapters.files.playbooks import load_playbooks  # noqa: PLC0415
-    from bot.core.playbook import probes_of  # noqa: PLC0415
-    from bot.core.visit import compose, read, required  # noqa: PLC0415
-    from bot.settings import CHECKED_OUT_PLAYBOOKS  # noqa: PLC0415
+    from bot import actions
+    from bot import probes as catalogue
+    from bot.adapters.files.playbooks import load_playbooks
+    from bot.core.playbook import probes_of
+    from bot.core.visit import compose, read, required
+    from bot.settings import CHECKED_OUT_PLAYBOOKS
 
     known = catalogue.catalog()
     if probes is None:

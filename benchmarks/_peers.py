@@ -32,9 +32,9 @@ Start = Callable[[Path, Sequence[str]], tuple[Ask, Callable[[], None]]]
 
 def netdiag(place: Path, addresses: Sequence[str]) -> tuple[Ask, Callable[[], None]]:
     """One connection and one living shell per host."""
-    from bot.adapters.ssh import HostShell  # noqa: PLC0415 - each peer's process loads its own
-    from bot.core.host import Host, Inventory  # noqa: PLC0415
-    from bot.engine.ports import Output  # noqa: PLC0415
+    from bot.adapters.ssh import HostShell
+    from bot.core.host import Host, Inventory
+    from bot.engine.ports import Output
 
     common = {"port": PORT, "user": getpass.getuser(), "sudo": False, "key": str(place / "id")}
     known = str(place / "known_hosts")
@@ -57,7 +57,7 @@ def netdiag(place: Path, addresses: Sequence[str]) -> tuple[Ask, Callable[[], No
 
 def parallel_ssh(place: Path, addresses: Sequence[str]) -> tuple[Ask, Callable[[], None]]:
     """libssh2 and gevent; a session per host, a channel per command."""
-    from pssh.clients import ParallelSSHClient  # noqa: PLC0415
+    from pssh.clients import ParallelSSHClient
 
     logging.getLogger("pssh").setLevel(logging.CRITICAL)
     client = ParallelSSHClient(

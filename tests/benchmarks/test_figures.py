@@ -43,7 +43,8 @@ def test_an_unknown_name_is_refused_with_the_nearest(capsys: pytest.CaptureFixtu
     assert entry.main(["stroy"]) == 2
     said = capsys.readouterr().err
     assert "no benchmark 'stroy'; did you mean \"story\"?" in said
-    assert "fanout, host_cpu, story" in said
+    assert entry.main(["--list"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["fanout", "host_cpu", "story"]
 
 
 def test_what_was_skipped_is_named_and_the_rest_is_measured(benches, capsys, tmp_path: Path) -> None:
@@ -129,7 +130,7 @@ async def test_the_relay_counts_a_turn_each_time_the_bot_speaks_after_the_host()
         writer.write(b"three\n")
         await reader.readline()
         assert relay.tally.since(before).turns == 1
-        relay.cut()
-        with pytest.raises(ConnectionResetError):
-            await reader.readexactly(100)
+        relay.cut()  # or the read below would wait for ever
+        while await reader.read(100):
+            pass
         writer.close()
