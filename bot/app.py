@@ -117,6 +117,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     catalog, deeds = probes.catalog(), actions.catalog()
     playbooks = load_playbooks(settings.playbooks, catalog, deeds)
     policy = FilePolicy(settings.inventory)
+    policy.policy()  # a fault in it is told now, not at the first click
     journal = await Store.open(settings.state, clock, url=settings.store)
     shell = HostShell(inventory)
     directory = Accounts()

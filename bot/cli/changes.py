@@ -13,6 +13,7 @@ from rich.text import Text
 
 from bot.cli import cli, terminal
 from bot.cli.options import (
+    EXIT_NOT_DONE,
     ChangeArgument,
     Format,
     FormatOption,
@@ -25,11 +26,11 @@ from bot.cli.options import (
 from bot.core.approval import Declined, Record, State
 from bot.core.errors import AskError
 from bot.core.text import neutral
+from bot.engine.ports import JournalDown
 
 changes = typer.Typer(no_args_is_help=True, help="Changes proposed, approved, applied, refused.")
 cli.add_typer(changes, name="changes", rich_help_panel="Change")
 
-EXIT_NOT_DONE = 1
 EXIT_UNKNOWN = 3
 
 STYLES = {
@@ -158,7 +159,10 @@ def approve(
             if decision.record.state is State.PENDING:
                 return decision.record, ""
             with terminal.stderr().status(f"applying {decision.record.change.id} on {decision.record.change.host}"):
-                return await app.remedy.finish(decision.record.change.id), ""
+                try:
+                    return await app.remedy.finish(decision.record.change.id), ""
+                except JournalDown as fault:
+                    return decision.record, f"the approval is stored, but this process cannot apply it: {fault}"
 
     record, refused = wait(work)
     _tell(record, refused, output)

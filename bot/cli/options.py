@@ -1,16 +1,20 @@
 """Which options do several commands share, and what runs a command's coroutine?"""
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from bot.engine.ports import JournalDown
 from bot.settings import Settings, load
 
 T = TypeVar("T")
+
+EXIT_NOT_DONE = 1
 
 
 class Format(StrEnum):
@@ -47,4 +51,13 @@ def wait(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         inner: BaseException = group
         while isinstance(inner, ExceptionGroup) and len(inner.exceptions) == 1:
             inner = inner.exceptions[0]
+        if isinstance(inner, JournalDown):
+            _store_is_down(inner)
         raise inner from None
+    except JournalDown as fault:
+        _store_is_down(fault)
+
+
+def _store_is_down(fault: JournalDown) -> NoReturn:
+    print(f"netdiag: {fault}", file=sys.stderr)
+    raise typer.Exit(EXIT_NOT_DONE)

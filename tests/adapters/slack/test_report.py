@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.adapters.slack import report as render
 from bot.adapters.slack import talk
-from bot.adapters.slack.pieces import Message
+from bot.adapters.slack.pieces import Message, who
 from bot.core.ask import Progress
 from bot.core.blockkit import faults
 from bot.core.host import Cause, HostFailure
@@ -120,11 +120,13 @@ def test_nothing_that_a_host_prints_becomes_markup(text: str) -> None:
 
 
 @settings(max_examples=60)
+@example("U0")
 @given(st.text(max_size=300))
 def test_no_text_whatever_breaks_a_report(text: str) -> None:
+    asker = who(text).get("user_id")  # the text stands for the one who asked as well, who may be mentioned
     for message in everything(hostile(text)):
         assert faults(message.body()) == []
-        assert markup_left(message.text, message.blocks) == []
+        assert markup_left(message.text, message.blocks, frozenset({asker})) == []
 
 
 def test_the_root_cause_leads_and_its_symptoms_are_folded_under_it() -> None:
