@@ -45,7 +45,7 @@ def run(
 
     async def work() -> Report:
         async with opened(chosen) as app:
-            with _progress() as bar:
+            with progress() as bar:
                 task = bar.add_task("planning", total=None)
 
                 def tell(told: Told) -> None:
@@ -72,7 +72,7 @@ def params(words: list[str]) -> dict[str, str]:
     return found
 
 
-def _progress() -> Progress:
+def progress() -> Progress:
     """A live line on the terminal's standard error; nothing at all when it is piped."""
     columns = (
         SpinnerColumn(),

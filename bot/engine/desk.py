@@ -1,6 +1,7 @@
 """What may every front end ask of netdiag? One desk: diagnose, approve, deny, revert."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,15 @@ from bot.core.diagnosis import complete
 from bot.core.errors import AskError, nearest
 from bot.core.host import Host, Inventory
 from bot.core.params import check_params
-from bot.core.playbook import Playbook
+from bot.core.playbook import Playbook, probes_of
+from bot.core.pods import HostPods, PodsReport
+from bot.core.pods_words import summary
 from bot.core.policy import Actor, Standing
 from bot.core.report import Finding, HostReport, Proposal, Report
 from bot.core.selector import select
 from bot.core.snapshot import Snapshot, Visit
 from bot.engine.diagnose import Observer, judge, read_all
+from bot.engine.pods import PROBES, table
 from bot.engine.ports import Clock, Journal, JournalDown
 from bot.engine.remedy import Remedy
 
@@ -60,7 +64,7 @@ class DutyDesk:
             done[host.name] = report
             tell(Progress(run, len(done), len(hosts), f"{host.name}: {report.status}"))
 
-        await read_all(self.observer, hosts, playbooks, at_once=self.concurrency, each=each)
+        await read_all(self.observer, hosts, probes_of(playbooks), at_once=self.concurrency, each=each)
         run_of = tuple(kept.values())
         for name, here in kept.items():
             done[name] = complete(playbooks, done[name], here, run_of, ask.params)
@@ -74,6 +78,31 @@ class DutyDesk:
             hosts=tuple(done[host.name] for host in hosts),
         )
         await self._log(ask, report)
+        return report
+
+    async def pods(self, ask: Ask, tell: Callable[[Progress], None]) -> PodsReport:
+        """Read the hosts, and give each as a table of its network namespaces and pods. Raises AskError."""
+        hosts = select(self.inventory, ask.target)
+        run, begun = f"r{self.clock.token()[:10]}", self.clock.now()
+        done: dict[str, HostPods] = {}
+        tell(Progress(run, 0, len(hosts), "reading " + _few([host.name for host in hosts])))
+
+        async def each(host: Host, seen: Visit) -> None:
+            done[host.name] = table(host, seen)
+            tell(Progress(run, len(done), len(hosts), f"{host.name}: {summary(done[host.name])}"))
+
+        await read_all(self.observer, hosts, PROBES, at_once=self.concurrency, each=each)
+        report = PodsReport(
+            run=run,
+            started=stamp(begun),
+            seconds=round((self.clock.now() - begun).total_seconds(), 3),
+            asker=ask.actor.key,
+            target=ask.target,
+            hosts=tuple(done[host.name] for host in hosts),
+        )
+        data = {"run": run, "target": ask.target, "view": "pods", "hosts": list(done)}
+        with suppress(JournalDown):  # reading goes on without a log: only changes stop
+            await self.journal.append([Event("HostsRead", ask.actor.key, report.started, None, data)])
         return report
 
     def chosen(self, names: Sequence[str]) -> tuple[Playbook, ...]:

@@ -32,7 +32,11 @@ class Observer:
 
     async def observe(self, host: Host, playbooks: Sequence[Playbook]) -> Visit:
         """One visit with every probe that the playbooks need; a host that cannot be read is a value."""
-        probes = visit.required(probes_of(playbooks), self.probes)
+        return await self.look(host, probes_of(playbooks))
+
+    async def look(self, host: Host, names: Sequence[str]) -> Visit:
+        """One visit with the probes named, and those that they are joined with."""
+        probes = visit.required(names, self.probes)
         nonce = self.clock.token()
         program = visit.compose(probes, nonce=nonce, window=self.window)
         deadline, max_bytes = visit.budget(probes, self.window)
@@ -59,17 +63,19 @@ def judge(host: Host, seen: Visit, playbooks: Sequence[Playbook], params: Mappin
 async def read_all(
     observer: Observer,
     hosts: Sequence[Host],
-    playbooks: Sequence[Playbook],
+    names: Sequence[str],
     *,
     at_once: int,
     each: Callable[[Host, Visit], Any],
 ) -> None:
-    """Visit every host, `at_once` at a time; `each` (a coroutine function) is called as soon as one has answered."""
+    """Visit every host with the probes named, `at_once` at a time; `each` (a coroutine function) is called as soon as
+    one has answered.
+    """
     turn = asyncio.Semaphore(at_once)
 
     async def one(host: Host) -> None:
         async with turn:
-            seen = await observer.observe(host, playbooks)
+            seen = await observer.look(host, names)
         await each(host, seen)
 
     async with asyncio.TaskGroup() as tasks:

@@ -10,6 +10,7 @@ from bot.core.ask import Ask, Progress
 from bot.core.audit import Entry, Event
 from bot.core.halt import Halt, Switched
 from bot.core.host import Host, HostFailure
+from bot.core.pods import PodsReport
 from bot.core.policy import Policy, Standing
 from bot.core.report import Report
 
@@ -144,6 +145,10 @@ class Desk(Protocol):
 
     async def diagnose(self, ask: Ask, tell: Callable[[Progress], None]) -> Report:
         """Read the hosts and say what is wrong; proposals are stored as pending changes. Raises AskError."""
+        ...
+
+    async def pods(self, ask: Ask, tell: Callable[[Progress], None]) -> PodsReport:
+        """Read the hosts, and give each as a table of its network namespaces and pods. Raises AskError."""
         ...
 
     async def approve(self, change: str, standing: Standing) -> Decision:

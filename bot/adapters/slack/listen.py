@@ -215,7 +215,7 @@ class Listener:
 
 
 def _kind(command: Command) -> str:
-    return "run" if command.word is Word.RUN else "ask"
+    return "run" if command.word in (Word.RUN, Word.PODS) else "ask"
 
 
 async def _aside(ack: Ack, message: Message) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import structlog
 from slack_sdk.errors import SlackApiError
 
+from bot.adapters.slack import pods as pods_table
 from bot.adapters.slack import report as render
 from bot.adapters.slack.api import NO_PLACE, UNREACHABLE, Posted, SlackApi, code
 from bot.adapters.slack.directory import channel_fault
@@ -17,13 +18,16 @@ from bot.adapters.slack.pace import Edit, Pace, Sleep
 from bot.adapters.slack.pieces import File, Message
 from bot.adapters.slack.talk import told
 from bot.adapters.slack.where import Where, answer, from_body, no_place
+from bot.adapters.slack.words import Word
 from bot.core.ask import Ask, Progress
 from bot.core.errors import AskError
+from bot.core.pods import PodsReport
 from bot.core.report import Report
 from bot.engine.ports import Desk, Journal
 
 log = structlog.get_logger()
 PARENT = "slack-parent"
+Outcome = Report | PodsReport | Exception
 
 
 class _Flight:
@@ -70,7 +74,7 @@ class Runs:
         flight = _Flight()
         ask = Ask(where.actor, command.target, command.playbooks, command.params)
         async with asyncio.TaskGroup() as tasks:
-            work = tasks.create_task(self._diagnose(where, ask, flight))
+            work = tasks.create_task(self._read(where, ask, flight, pods=command.word is Word.PODS))
             first = tasks.create_task(flight.begun.wait())
             await asyncio.wait({work, first}, return_when=asyncio.FIRST_COMPLETED)
             first.cancel()
@@ -104,10 +108,10 @@ class Runs:
             log.warning("slack.run.untold", fault=code(error))
         await self._follower.release(parent["run"])  # what it had proposed by then can still be decided
 
-    async def _diagnose(self, where: Where, ask: Ask, flight: _Flight) -> Report | Exception:
+    async def _read(self, where: Where, ask: Ask, flight: _Flight, *, pods: bool) -> Outcome:
         """The report, or what went wrong as a value: it must not cancel the messages under way."""
         try:
-            return await self._desk.diagnose(ask, flight.tell)
+            return await (self._desk.pods if pods else self._desk.diagnose)(ask, flight.tell)
         except AskError as error:
             return error
         except Exception as error:
@@ -146,15 +150,13 @@ class Runs:
 
         return edit
 
-    async def _finish(
-        self, where: Where, typed: str, posted: Posted, flight: _Flight, outcome: Report | Exception
-    ) -> None:
+    async def _finish(self, where: Where, typed: str, posted: Posted, flight: _Flight, outcome: Outcome) -> None:
         assert flight.latest is not None
         root = where.thread or posted.ts
         try:
-            if isinstance(outcome, Report):
-                await self._final(posted, root, render.parent(outcome), outcome.run)
-                told_ = render.thread(outcome)
+            if isinstance(outcome, Report | PodsReport):
+                parent, told_ = _rendered(outcome)
+                await self._final(posted, root, parent, outcome.run)
                 await self._details(where.channel, root, outcome.run, told_.messages, told_.files)
             else:
                 reason = (
@@ -194,7 +196,13 @@ class Runs:
             log.warning("slack.detail.lost", key=key, fault=code(error))
 
 
-def _words(outcome: Report | Exception, typed: str) -> Message:
+def _rendered(outcome: Report | PodsReport) -> tuple[Message, render.Thread]:
+    if isinstance(outcome, PodsReport):
+        return pods_table.parent(outcome), pods_table.thread(outcome)
+    return render.parent(outcome), render.thread(outcome)
+
+
+def _words(outcome: Outcome, typed: str) -> Message:
     if isinstance(outcome, AskError):
         return told(f"I cannot do {typed}.", *str(outcome).splitlines()[:5])
     return told(f"{typed} failed.", "Something broke inside the bot; its log says what.")

@@ -33,6 +33,7 @@ SHOWN = 25
 
 _ABOUT: Mapping[Word, str] = {
     Word.RUN: "read the hosts and say what is wrong; without playbooks, all of them",
+    Word.PODS: "a node's namespaces and pods as a table: sockets, descriptors, queues, rates; what hurts first",
     Word.HELP: "this",
     Word.PLAYBOOKS: "what can be checked",
     Word.CHANGES: "proposed and applied changes, newest first",

@@ -15,9 +15,10 @@ LONGEST = 2_000
 
 
 class Word(StrEnum):
-    """What is asked for. RUN has no word of its own: it begins with a target. FORM is the empty command."""
+    """What is asked for. RUN has no word of its own: it begins with a target. PODS follows one. FORM is no words."""
 
     RUN = "run"
+    PODS = "pods"
     FORM = "form"
     HELP = "help"
     PLAYBOOKS = "playbooks"
@@ -30,6 +31,7 @@ class Word(StrEnum):
 
 USAGE: Mapping[Word, str] = {
     Word.RUN: "TARGET [playbook ...] [name=value ...]",
+    Word.PODS: "TARGET pods",
     Word.HELP: "help",
     Word.PLAYBOOKS: "playbooks",
     Word.CHANGES: "changes [HOST]",
@@ -39,7 +41,7 @@ USAGE: Mapping[Word, str] = {
     Word.STATUS: "status",
 }
 _TYPED = {word.value: word for word in Word if word not in (Word.RUN, Word.FORM)}
-_TAKES: Mapping[Word, tuple[int, int]] = {Word.CHANGES: (0, 1), Word.HISTORY: (1, 1)}
+_TAKES: Mapping[Word, tuple[int, int]] = {Word.PODS: (1, 1), Word.CHANGES: (0, 1), Word.HISTORY: (1, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Command:
         """The text that means the same, for people to learn from."""
         if self.word is Word.FORM:
             return name
+        if self.word is Word.PODS:
+            return f"{name} {_quoted(self.target)} {self.word}"
         pieces = [] if self.word is Word.RUN else [self.word.value]
         pieces += [self.target, *self.playbooks] + [f"{key}={value}" for key, value in self.params.items()]
         return " ".join([name, *(_quoted(piece) for piece in pieces if piece)])
@@ -76,6 +80,8 @@ def parse(text: str, playbooks: Collection[str], targets: Collection[str] = ()) 
         close = get_close_matches(first.lower(), _TYPED, n=1, cutoff=0.75)
         if close and not get_close_matches(first, targets, n=1, cutoff=0.75):
             raise AskError(f'no host or command "{first}"; did you mean "{close[0]}"?')
+    if rest == [Word.PODS.value] and Word.PODS.value not in playbooks:
+        return Command(Word.PODS, first)
     return _run(first, rest, playbooks)
 
 
@@ -115,6 +121,8 @@ def _run(target: str, rest: list[str], playbooks: Collection[str]) -> Command:
     for piece in rest:
         name, equals, value = piece.partition("=")
         if not equals:
+            if piece == Word.PODS.value and piece not in playbooks:
+                raise AskError(f'"{piece}" stands alone after a target: {USAGE[Word.PODS]}')
             if piece not in playbooks:
                 raise AskError(f'no playbook "{piece}"{nearest(piece, playbooks)}')
             chosen.append(piece)

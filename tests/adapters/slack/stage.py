@@ -9,6 +9,7 @@ from bot.core.approval import Decision, Effect, Moved, Record, Result, State
 from bot.core.ask import Ask, Progress
 from bot.core.errors import AskError
 from bot.core.host import Cause, HostFailure
+from bot.core.pods import HostPods, PodsReport, Row, hurts
 from bot.core.policy import Standing
 from bot.core.report import (
     Coverage,
@@ -96,6 +97,17 @@ class FakeDesk:
             await self.propose(ask.actor.key, run, **({"id": f"c{len(self.asks)}{number}aaaa"} | dict(fields)))
         tell(Progress(run, len(self.hosts), len(self.hosts), "done"))
         return report(*self.hosts, run=run, asker=ask.actor.key, target=ask.target)
+
+    async def pods(self, ask: Ask, tell: Callable[[Progress], None]) -> PodsReport:
+        self.asks.append(ask)
+        tell(Progress("p1", 0, 1, "reading"))
+        hurting = Row(
+            kind="namespace", label="web/shop", netns="2", values={"close_wait": 400}, hurts=hurts({"close_wait": 400})
+        )
+        host = HostPods(host=ask.target, rows=(hurting,))
+        return PodsReport(
+            run="p1", started="2030-05-13T09:00:00Z", seconds=3, asker=ask.actor.key, target=ask.target, hosts=(host,)
+        )
 
     async def propose(self, asker: str, run: str, **fields: Any) -> Record:
         made = change(requester=asker, now=self.clock.now(), **fields)

@@ -124,6 +124,16 @@ async def test_a_command_becomes_one_parent_message_with_evidence_and_a_card_in_
     assert all(faults({"text": m.text, "blocks": list(m.blocks)}) == [] for m in (parent, *replies))
 
 
+async def test_a_table_of_pods_is_a_parent_message_and_a_table_in_its_thread(bot: Bot) -> None:
+    assert (await bot.slack.command("alice", "#netops", "/netdiag node-3 pods")).ok
+    await bot.slack.until(lambda: any("400 in CLOSE_WAIT" in read(one) for one in bot.slack.messages("#netops")))
+    [parent] = bot.slack.messages("#netops")
+    assert parent.text.startswith("▲ pods of node-3")
+    await bot.slack.until(lambda: len(bot.slack.thread("#netops", parent.ts)) > 0)
+    reply = bot.slack.thread("#netops", parent.ts)[-1]
+    assert [block["type"] for block in reply.blocks].count("table") == 1
+
+
 async def test_approval_application_and_proof_edit_the_one_card_and_end_in_a_revert_button(bot: Bot) -> None:
     _, card = await asked(bot)
     assert (await bot.slack.click("bob", "#netops", card.ts, "change.approve")).ok
