@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from bot.cli.logs import configure
 from bot.engine.ports import JournalDown
 from bot.settings import Settings, load
 
@@ -39,8 +40,10 @@ ChangeArgument = Annotated[str, typer.Argument(metavar="ID", help="A change's id
 
 
 def settings(**overrides: Any) -> Settings:
-    """Settings with a command's own options on top."""
-    return load(overrides)
+    """Settings with a command's own options on top; from here on the log is as they say."""
+    chosen = load(overrides)
+    configure(chosen)
+    return chosen
 
 
 def wait(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
