@@ -4,6 +4,10 @@ A socket that was reset, or that never was connected, is in no table of the kern
 Looking at a descriptor costs the host microseconds, and hosts have many: the sizes of the descriptor tables are read
 first. Large tables are walked, for they may leak; so are those of session leaders, for daemons and the first
 processes of containers are such, and own the listeners. The others are walked only while a listener has no owner.
+
+A list of connections costs milliseconds for each namespace, however short it is: the kernel walks the hash table of the
+whole machine. Only the namespaces of processes that hold many sockets are listed, the others while one of those
+sockets was not found; what is listening the kernel tells without that walk.
 """
 
 import re
@@ -17,7 +21,8 @@ from bot.probes.netns import Namespace, NetnsFacts
 from bot.probes.units import UnitsFacts
 
 LARGE = 100
-"""Descriptor tables above this size are always walked: they may leak."""
+"""Descriptor tables above this size are always walked, and the states of more sockets than this in one process are
+always read: they may leak."""
 SHOWN = 128
 """About how many processes are told one by one: the largest, and every owner of a listener."""
 
@@ -44,7 +49,8 @@ class ProcessSockets(Facts):
     sockets: int
     """Socket descriptors that it holds."""
     by_state: dict[str, int]
-    """TCP by state (established, close_wait, listen, …), others by family (udp, unix, netlink, packet, raw, icmp)."""
+    """TCP by state (established, close_wait, listen, …), others by family (udp, unix, netlink, packet, raw, icmp);
+    "unread": too few in this process to be worth asking for (`LARGE` or less)."""
     detached: int
     """Descriptors whose socket is in no table of the kernel: reset, or never connected."""
     fd_limit: int
@@ -86,10 +92,11 @@ sizes=$({ stat -c '%s %n' /proc/[0-9]*/fd; grep -sh '' /proc/[0-9]*/stat; } 2>/d
 now=${sizes%%"$nl"*}; sizes=${sizes#*"$nl"}; later=${sizes%%"$nl"*}; unwalked=${sizes#*"$nl"}
 [ -n "$now$later" ] || now=$(echo /proc/[0-9]*/fd)
 
-# namespaces with more TCP sockets than the listeners that are known already: their connections are read
+# namespaces with more TCP sockets than the listeners that are known already; where none are known, with any
+known=
 case $CARRY in
 *looked*)
-  tcp=; set -- $CARRY
+  known=yes tcp=; set -- $CARRY
   while [ $# -ge 3 ]; do
     case $1 in looked) shift ;; connected) tcp="$tcp $2 $3"; shift 3 ;; *) shift 3 ;; esac
     [ "$1" != waiting ] || shift 2
@@ -99,26 +106,43 @@ case $CARRY in
   { split($1, part, "/"); used[part[3]] = 1 }
   END { for (pid in used) if (pid in id) print id[pid], pid }') ;;
 esac
-connections() {
-  set -- $tcp
+has_ss=; ! command -v ss >/dev/null || has_ss=yes
+list() { # "" or "state listening", namespace and pid, ...; marks the rows of ss with their state
+  which=$1; shift
   while [ $# -ge 2 ]; do
     enter="nsenter -t $2 -n"; [ "$1" != "$NETNS_SELF" ] || enter=
-    if command -v ss >/dev/null; then $enter ss -tane
-    else grep -sH '' "/proc/$2/net/tcp" "/proc/$2/net/tcp6"
+    if [ -z "$has_ss" ]; then grep -sH '' "/proc/$2/net/tcp" "/proc/$2/net/tcp6"
+    elif [ -z "$which" ]; then $enter ss -tane
+    else $enter ss -Htne $which | while IFS= read -r row; do printf 'LISTEN %s\n' "$row"; done
     fi
     shift 2
   done
 }
-tables() {
-  files=
+split_by() { # namespaces; puts those of $tcp that are among them into $near, the rest into $far
+  near= far= among=" $1 "
+  set -- $tcp
+  while [ $# -ge 2 ]; do
+    case $among in *" $1 "*) near="$near $1 $2" ;; *) far="$far $1 $2" ;; esac
+    shift 2
+  done
+}
+fat() { # namespaces of the processes that hold many sockets
+  links=$(printf '%s\n' "$sockets" | awk -v large=$large '
+    NF == 2 { n[$1]++ } END { for (pid in n) if (n[pid] > large) print "/proc/" pid "/ns/net" }')
+  [ -z "$links" ] || ls -ln $links 2>/dev/null | awk '
+    match($NF, /[0-9]+/) { id = substr($NF, RSTART, RLENGTH); if (!(id in told)) { told[id] = 1; print id } }'
+}
+tables() { # of the namespaces that are among ("in") or not ("") those of the fat
+  tables= how_among=$1
   set -- $NETNS
   while [ $# -ge 3 ]; do
-    for name in unix netlink packet raw raw6 udp udp6 udplite udplite6 icmp icmp6; do
-      files="$files /proc/$2/net/$name"
+    case $among in *" $1 "*) here=in ;; *) here= ;; esac
+    [ "$here" != "$how_among" ] || for name in unix netlink packet raw raw6 udp udp6 udplite udplite6 icmp icmp6; do
+      tables="$tables /proc/$2/net/$name"
     done
     shift 3
   done
-  grep -sH '' $files /dev/null
+  grep -sH '' $tables /dev/null
 }
 with_find() { find "$@" -printf '%p %l\n'; } # GNU; half the cost
 with_ls() { ls -ln "$@"; }
@@ -132,8 +156,8 @@ walk() { # how, directories; prints "pid inode" of every socket
 }
 # Sockets by holder and state. Rows that name a table are unforgeable; the path in a row of `unix` may pretend to be
 # anything, so what TCP says of an inode stands.
-sum_up() {
-  awk -v shown=$shown '
+sum_up() { # whether everything was listed
+  awk -v shown=$shown -v large=$large -v whole="$1" '
     BEGIN {
       split("established syn_sent syn_recv fin_wait_1 fin_wait_2 time_wait close", hex)
       split("close_wait last_ack listen closing", more)
@@ -161,9 +185,12 @@ sum_up() {
       if (inode in held || $1 == "LISTEN") state[inode] = name[$1]
     }
     END {
+      for (i = 1; i <= total; i++) sockets[holder[i]]++
       for (i = 1; i <= total; i++) {
-        pid = holder[i]; inode = socket[i]; s = "detached"; sockets[pid]++
-        if (inode in state) s = state[inode]; else detached++
+        pid = holder[i]; inode = socket[i]
+        if (inode in state) s = state[inode]
+        else if (whole || sockets[pid] > large) { s = "detached"; detached++ }
+        else s = "unread"
         if (!((pid, s) in count)) states[pid] = states[pid] " " s
         count[pid, s]++
         if (s == "listen" && (!(inode in owner) || pid + 0 < owner[inode] + 0)) owner[inode] = pid
@@ -185,15 +212,32 @@ sum_up() {
 how=with_find
 sockets=$(walk $how $now)
 [ -n "$sockets" ] || { how=with_ls; sockets=$(walk $how $now); }
-rows=$(connections 2>/dev/null)
-found=$(printf '%s\n' "$sockets" - "$rows" | sum_up)
-again=no
+split_by "$(echo $(fat))" # sets $among, too
+rows=$(list "" $near 2>/dev/null)
+if [ -z "$known" ]; then
+  if [ -n "$has_ss" ]; then rows=$rows$nl$(list "state listening" $far 2>/dev/null)
+  else rows=$rows$nl$(list "" $far); far=
+  fi
+fi
+[ "$among" = "  " ] || rows=$rows$nl$(tables in)
+found=$(printf '%s\n' "$sockets" - "$rows" | sum_up "")
+again=
 case $found in
 *"lost 0$nl"*) ;;
 *) [ -z "$later" ] || { sockets=$sockets$nl$(walk $how $later); unwalked=0 again=yes; } ;;
 esac
-case $found in "detached 0$nl"*) ;; *) again=yes ;; esac
-[ $again = no ] || found=$({ printf '%s\n' "$sockets" - "$rows"; tables; } | sum_up)
+# What is in no list of its own namespace is detached, or belongs to another one. The kernel counts how many TCP sockets
+# are in no list at all: only when it has fewer are the lists of all others read.
+whole=
+detached=${found#detached }; detached=${detached%%"$nl"*}
+[ "$detached" = 0 ] || [ "$detached" -le "$(grep -shE '^TCP6?: inuse' $files /dev/null | awk '
+  { inuse += $3; for (i = 4; i < NF; i++) if ($i == "alloc") alloc = $(i + 1) }
+  END { print alloc - inuse + 0 }')" ] || {
+  again=yes whole=yes
+  rows=$rows$nl$(tables "")
+  [ -z "$far" ] || rows=$rows$nl$(list "" $far 2>/dev/null)
+}
+[ -z "$again" ] || found=$(printf '%s\n' "$sockets" - "$rows" | sum_up "$whole")
 printf 'unwalked %s\n%s\n\n' "$unwalked" "$found"
 files= links=
 set -- $found

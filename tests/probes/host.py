@@ -14,7 +14,12 @@ import time
 from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
-CLOSE_WAIT, RESET, WAITING = 7, 5, 6
+CLOSE_WAIT, RESET, WAITING, ESTRANGED = (
+    70,
+    50,
+    6,
+    80,
+)  # more than a hundred sockets in one process: fewer are not looked into
 
 
 def main() -> None:
@@ -22,8 +27,15 @@ def main() -> None:
     queue, dialling = overflowing()
     ready, tell = os.pipe()
     if os.fork() == 0:
+        for end in (queue, *dialling):
+            end.close()
         leaking(tell)
     inside = json.loads(os.read(ready, 1000))
+    if os.fork() == 0:
+        for end in (queue, *dialling):
+            end.close()
+        estranged(tell, inside["pid"])
+    estranged_pid = int(os.read(ready, 1000))
     before = sysctls()
     program = Path(sys.argv[1]).read_bytes()
     # somebody keeps dialling while the visit looks
@@ -38,6 +50,7 @@ def main() -> None:
         "queue": {"inode": os.fstat(queue.fileno()).st_ino, "port": queue.getsockname()[1], "pid": os.getpid()},
         "netns": os.stat("/proc/self/ns/net").st_ino,
         "inside": inside,
+        "estranged": estranged_pid,
         "stdout": done.stdout.decode("latin-1"),
         "stderr": done.stderr.decode("latin-1"),
         "overflows": overflows("self"),
@@ -80,6 +93,20 @@ def leaking(tell: int) -> None:
     names = {"pid": os.getpid(), "netns": os.stat("/proc/self/ns/net").st_ino, "port": server.getsockname()[1]}
     os.write(tell, json.dumps(names).encode())
     time.sleep(120)
+
+
+def estranged(tell: int, other: int) -> None:
+    """A process whose sockets are of another namespace than its own, as after a move: in no list of its own."""
+    libc = ctypes.CDLL(None)
+    with open("/proc/self/ns/net") as home, open(f"/proc/{other}/ns/net") as abroad:
+        assert libc.setns(abroad.fileno(), CLONE_NEWNET) == 0
+        server = socket.create_server(("127.0.0.1", 0), backlog=500)
+        kept = [(dial(server.getsockname()), server.accept()[0]) for _ in range(ESTRANGED)]
+        server.close()
+        assert libc.setns(home.fileno(), CLONE_NEWNET) == 0
+    os.write(tell, str(os.getpid()).encode())
+    time.sleep(120)
+    del kept
 
 
 def overflows(pid: str) -> int:

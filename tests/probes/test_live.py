@@ -82,7 +82,7 @@ def test_overflows_are_counted_within_the_window_only(shell) -> None:
     assert 0 < here.delta["ListenOverflows"] < here.value["ListenOverflows"] <= made["overflows"]
     assert here.rate["ListenOverflows"] == pytest.approx(here.delta["ListenOverflows"] / facts.seconds, rel=0.05)
     assert inside.delta["ListenOverflows"] == 0
-    assert inside.value["PassiveOpens"] == host.CLOSE_WAIT + host.RESET
+    assert inside.value["PassiveOpens"] == host.CLOSE_WAIT + host.RESET + host.ESTRANGED
 
 
 def test_leaks_are_told_apart(shell) -> None:
@@ -94,6 +94,15 @@ def test_leaks_are_told_apart(shell) -> None:
     assert leaker.netns == str(made["inside"]["netns"])
     assert leaker.fd_limit > 0
     assert facts.listeners[str(made["queue"]["inode"])] == made["queue"]["pid"]
+
+
+def test_sockets_of_another_namespace_are_not_taken_for_detached(shell) -> None:
+    made, outcomes = seen(shell)
+    (facts,) = outcomes["socket_fds"]
+    estranged = next(p for p in facts.processes if p.pid == made["estranged"])
+    assert estranged.by_state == {"established": 2 * host.ESTRANGED}
+    assert estranged.detached == 0
+    assert estranged.netns == str(made["netns"])
 
 
 def test_namespaces_and_their_own_parameters(shell) -> None:
