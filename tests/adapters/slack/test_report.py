@@ -123,7 +123,9 @@ def test_nothing_that_a_host_prints_becomes_markup(text: str) -> None:
 @example("U0")
 @given(st.text(max_size=300))
 def test_no_text_whatever_breaks_a_report(text: str) -> None:
-    asker = who(text).get("user_id")  # the text stands for the one who asked as well, who may be mentioned
+    asker = who(f"slack:T1:{text}").get(
+        "user_id"
+    )  # the text stands for the one who asked as well, who may be mentioned
     for message in everything(hostile(text)):
         assert faults(message.body()) == []
         assert markup_left(message.text, message.blocks, frozenset({asker})) == []
