@@ -24,11 +24,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     state: Path
-    """Directory of the store, the signing key and the spool."""
+    """Directory of the store, the key that signs the log, and its heads."""
     store: str | None = None
     """Database URL instead of SQLite in the state directory."""
     inventory: Path
-    """Directory with hosts, access policy and sweeps."""
+    """Directory with hosts and access policy."""
     playbooks: Path
     """Directory with playbooks."""
     window: float = Field(default=3.0, ge=0.2, le=120)
