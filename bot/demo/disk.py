@@ -104,8 +104,8 @@ def furnish(disk: Path, node: Node, fleet: Plan, keys: Mapping[str, str]) -> Non
     for service in role.services:
         put(etc / "init.d" / service.name, (HERE / "host/service.sh").read_text(), 0o755)
         put(etc / "default" / service.name, _settings(service))
-    for path, text in role.files.items():
-        put(upper / path, fleet.fill(text))
+    for place, text in role.files.items():
+        put(upper / place, fleet.fill(text))
     if node.guest:
         (upper / "usr/lib/modules").mkdir(parents=True)
         for kernel in MODULES.iterdir():

@@ -51,6 +51,8 @@ class Fleet:
     _guardian: asyncio.subprocess.Process
     _serials: Mapping[str, Serial] = field(default_factory=dict)
     _switch: int = 0
+    broken: set[str] = field(default_factory=set)
+    """The faults that were made and not healed, see `bot.demo.faults`."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     # --- life ---
@@ -87,8 +89,9 @@ class Fleet:
     ) -> "Fleet":
         """Start a fleet, and write its inventory into `directory`.
 
-        `parts` are more hosts, see `bot.demo.parts`. `people` are the humans of its policy: name -> {"slack": id, "terminal": user}; without any there is no
-        policy. What killed runs left is cleared first. The fleet ends with this process, however that ends.
+        `parts` are more hosts, see `bot.demo.parts`. `people` are the humans of its policy: name -> {"slack": id,
+        "terminal": user}; without any there is no policy. What killed runs left is cleared first. The fleet ends with
+        this process, however that ends.
         Raises FleetError: this machine cannot (`availability` says why), or a fleet is up in `directory` already;
         ValueError for a number of hosts or a part that cannot be had.
         """
@@ -205,6 +208,14 @@ class Fleet:
     async def restore_tool(self, host: str, tool: str) -> None:
         """Give a host its tool back."""
         await self._shell(host, f'{_RESTORE}; mv -f "$path{MOVED}" "$path"', tool)
+
+    async def order(self, do: str, **words: Any) -> None:
+        """Give the guardian an order for a host, see `rack.ORDERS`."""
+        await self._ask(do, **words)
+
+    def fill(self, text: str) -> str:
+        """The text with this fleet's numbers for @NET@ and @BACK@."""
+        return plan(self.instance, 1).fill(text)
 
     async def _shell(self, host: str, script: str, *words: str, stdin: str = "") -> None:
         done = await self.exec(host, ["sh", "-c", script, "demo", *words], stdin=stdin)

@@ -67,6 +67,7 @@ REAL_FAR: Final = Role(
         "link set vx0 up",
         *BY_THE_BACK,
         "rule add from 10.77.0.0/24 lookup 100",
+        "route add 10.77.0.0/24 dev vx0 table 100",
     ),
     sysctls=(*LOOSE, "net.ipv4.conf.vx0.rp_filter=2"),
 )
@@ -79,7 +80,7 @@ def _gateway(priority: int) -> Role:
     return Role(
         {"role": "gateway"},
         (
-            Service("syslog", ("syslog.py",)),
+            Service("syslog", ("syslog.py",), {"READY": "/dev/log"}),
             Service("tracked", ("api.py", "8080")),
             Service("keepalived", ("/usr/sbin/keepalived", "-n", "-D", "-P", "-p", "/run/keepalived-main.pid")),
         ),
@@ -97,7 +98,7 @@ vrrp_script tracked {{
     timeout 2
     fall 2
     rise 2
-    weight -30
+    weight -60
 }}
 vrrp_instance VI_1 {{
     state BACKUP

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,18 @@ from bot.demo.parts import posts
 from bot.demo.plan import Node, Plan, plan
 
 START = 75.0  # seconds that a whole fleet may take to start on a busy machine
+PULSED = 600.0  # seconds after which a fault that comes and goes is gone
+
+
+@dataclass(slots=True)
+class Pulse:
+    """A fault that comes and goes: seconds of each, when it ends and when it changes next (monotonic)."""
+
+    on: float
+    off: float
+    end: float
+    next: float = 0.0
+    there: bool = False
 
 
 class Rack:
@@ -39,6 +52,7 @@ class Rack:
         self.switch: Running | None = None
         self.running: dict[str, Running | Guest] = {}
         self.crowds: list[subprocess.Popen[bytes]] = []
+        self.pulses: dict[tuple[str, str], Pulse] = {}  # (host, kind)
         self.ends: dict[tuple[str, str], float] = {}  # (order that ends a fault, host) -> monotonic seconds
 
     # --- up and down ---
@@ -198,6 +212,7 @@ class Rack:
         self.running[host].kill()
         for order in ("heal", "thaw"):
             self.ends.pop((order, host), None)
+        self.pulses = {key: pulse for key, pulse in self.pulses.items() if key[0] != host}
         if self.group is not None:
             cgroups.remove(self.group / host)
         network.detach(node, self.switch.pid)
@@ -213,6 +228,44 @@ class Rack:
         answers(node, deadline)
         return {"pid": running.pid}
 
+    def pulse(self, host: str, kind: str, on: float, off: float, seconds: float = PULSED) -> dict[str, Any]:
+        """Let a fault of a host come for `on` seconds and go for `off`, again and again, for so many at most."""
+        if (host, kind) not in self.pulses:
+            self.pulses[host, kind] = Pulse(on, off, time.monotonic() + seconds)
+        return {}
+
+    def still(self, host: str, kind: str) -> dict[str, Any]:
+        """End a pulse, and what it does just now."""
+        if self.pulses.pop((host, kind), None) is not None:
+            KINDS[kind](self, host, False)
+        return {}
+
+    def beat(self) -> float | None:
+        """Let every pulse whose time has come change; seconds until the next does, None when there is none."""
+        now = time.monotonic()
+        for (host, kind), pulse in list(self.pulses.items()):
+            if pulse.end <= now:
+                self.still(host, kind)
+            elif pulse.next <= now:
+                pulse.there = not pulse.there
+                pulse.next = now + (pulse.on if pulse.there else pulse.off)
+                KINDS[kind](self, host, pulse.there)
+        return min((pulse.next - now for pulse in self.pulses.values()), default=None)
+
+    def deafen(self, host: str, deaf: bool) -> dict[str, Any]:
+        """Keep multicast from a host, or let it pass; what it sends itself passes."""
+        assert self.switch is not None
+        word = "off" if deaf else "on"
+        port = self.nodes[host].port
+        run(["nsenter", "-t", str(self.switch.pid), "-n", "bridge", "link", "set", "dev", port, "mcast_flood", word])
+        return {}
+
+    def carrier(self, host: str, lost: bool) -> None:
+        """Take the carrier of a host's last leg away, or give it back."""
+        assert self.switch is not None
+        port, state = self.nodes[host].legs[-1].port, "down" if lost else "up"
+        run(["nsenter", "-t", str(self.switch.pid), "-n", "ip", "link", "set", port, state])
+
     def say(self, host: str) -> dict[str, Any]:
         """The console of a guest."""
         running = self.running[host]
@@ -226,7 +279,9 @@ class Rack:
         for (order, host), end in list(self.ends.items()):
             if end <= now:
                 ORDERS[order](self, host=host)
-        return min((end - now for end in self.ends.values()), default=None)
+        times = [end - now for end in self.ends.values()]
+        beat = self.beat()
+        return min([*times, *([] if beat is None else [beat])], default=None)
 
 
 ORDERS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -237,6 +292,14 @@ ORDERS: dict[str, Callable[..., dict[str, Any]]] = {
     "thaw": Rack.thaw,
     "reboot": Rack.reboot,
     "console": Rack.say,
+    "pulse": Rack.pulse,
+    "still": Rack.still,
+    "deafen": Rack.deafen,
+}
+KINDS: dict[str, Callable[[Rack, str, bool], Any]] = {
+    "freeze": lambda rack, host, there: rack.stopped(host, frozen=there),
+    "deaf": Rack.deafen,
+    "carrier": Rack.carrier,
 }
 
 

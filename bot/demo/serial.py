@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 GRACE = 5.0  # seconds for the line itself, beside the command's own
+PIECE = 1000  # characters; far less than the 4096 that a terminal holds
 
 
 class Serial:
@@ -26,6 +27,7 @@ class Serial:
         self._out = os.open(room / f"{name}.out", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._numbers = itertools.count(int.from_bytes(os.urandom(4), "big"))
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._read: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._left = b""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sending = asyncio.Lock()
@@ -46,18 +48,23 @@ class Serial:
         for line in lines:
             with contextlib.suppress(ValueError):
                 answer = json.loads(line)
-                waiting = self._waiting.pop(answer.get("id", -1), None)
+                book = self._read if "read" in answer else self._waiting
+                waiting = book.pop(answer.get("id", -1), None)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)
 
-    async def _send(self, order: dict[str, Any]) -> None:
-        left = b"\n" + json.dumps(order).encode() + b"\n"
+    async def _send(self, number: int, order: dict[str, Any]) -> None:
+        """Send an order in pieces, each when the one before was read: a line that is told too much goes deaf."""
+        text = json.dumps(order)
+        pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
         async with self._sending:
-            while left:
-                try:
-                    left = left[os.write(self._in, left) :]
-                except BlockingIOError:
-                    await asyncio.sleep(0.01)  # a serial line is slow
+            for left, piece in enumerate(pieces, start=1 - len(pieces)):
+                got = asyncio.get_running_loop().create_future()
+                self._read[number] = got
+                os.write(
+                    self._in, b"\n" + json.dumps({"id": number, "piece": piece, "last": not left}).encode() + b"\n"
+                )
+                await got
 
     async def run(self, argv: Sequence[str], stdin: str, within: float) -> subprocess.CompletedProcess[str]:
         """Run a command as root in the guest. Raises TimeoutError after `within` seconds, OSError without a tool."""
@@ -69,10 +76,11 @@ class Serial:
         self._waiting[number] = waiting
         try:
             async with asyncio.timeout(within + GRACE):
-                await self._send({"id": number, "argv": list(argv), "stdin": stdin, "within": within})
+                await self._send(number, {"argv": list(argv), "stdin": stdin, "within": within})
                 answer = await waiting
         finally:
             self._waiting.pop(number, None)
+            self._read.pop(number, None)
         if "error" in answer:
             if answer["error"] == "timeout":
                 raise TimeoutError

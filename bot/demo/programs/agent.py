@@ -1,7 +1,8 @@
 """How is a command run in a guest without its sshd and its network? As an order on the serial line.
 
-Usage: agent.py TTY. One JSON line in: {"id", "argv", "stdin", "within"}; one out: {"id", "code", "out", "err"}, with
-"error" in place of the code where there is none. Orders run side by side.
+Usage: agent.py TTY. In: JSON lines {"id", "piece", "last"}, each answered with {"id", "read"}; the pieces of an id
+make a JSON text {"argv", "stdin", "within"}. Out, when it was carried out: {"id", "code", "out", "err"}, with "error" in
+place of the rest where there is no code. Orders run side by side.
 """
 
 import base64
@@ -12,11 +13,12 @@ import subprocess
 import sys
 import threading
 import tty
+from typing import Any
 
 MOST = 4 << 20  # bytes of each stream that an answer carries
 
 
-def carry_out(order: dict) -> dict:
+def carry_out(order: dict[str, Any]) -> dict[str, Any]:
     """Run one command to its end, or to the end of its time."""
     try:
         child = subprocess.Popen(
@@ -44,25 +46,29 @@ def main(path: str) -> None:
     tty.setraw(line)
     one_at_a_time = threading.Lock()
 
-    def say(what: dict) -> None:
+    def say(what: dict[str, Any]) -> None:
         left = json.dumps(what).encode() + b"\n"
         with one_at_a_time:
             while left:
                 left = left[os.write(line, left) :]
 
-    def answer(order: dict) -> None:
-        say({"id": order["id"], **carry_out(order)})
+    def answer(number: int, text: str) -> None:
+        say({"id": number, **carry_out(json.loads(text))})
 
     say({"ready": True})
-    left = b""
+    left, orders = b"", dict[int, str]()
     while True:
-        *orders, left = (left + os.read(line, 65536)).split(b"\n")
-        for text in orders:
+        *lines, left = (left + os.read(line, 65536)).split(b"\n")
+        for said in lines:
             try:
-                order = json.loads(text)
+                part = json.loads(said)
             except ValueError:
-                continue  # the rest of an order that began before we did
-            threading.Thread(target=answer, args=(order,), daemon=True).start()
+                continue  # the rest of a line that began before we did
+            number = part["id"]
+            orders[number] = orders.get(number, "") + part["piece"]
+            say({"id": number, "read": True})
+            if part["last"]:
+                threading.Thread(target=answer, args=(number, orders.pop(number)), daemon=True).start()
 
 
 if __name__ == "__main__":
