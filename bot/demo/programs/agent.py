@@ -1,8 +1,8 @@
 """How is a command run in a guest without its sshd and its network? As an order on the serial line.
 
 Usage: agent.py TTY. In: JSON lines {"id", "piece", "last"}, each answered with {"id", "read"}; the pieces of an id
-make a JSON text {"argv", "stdin", "within"}. Out, when it was carried out: {"id", "code", "out", "err"}, with "error" in
-place of the rest where there is no code. Orders run side by side.
+make a JSON text {"argv", "stdin", "within"}. Out, when it was carried out: {"id", "code", "out", "err"}, with "error"
+in place of the rest where there is no code. Orders run side by side.
 """
 
 import base64
