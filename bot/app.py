@@ -172,7 +172,7 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
         directory=directory,
         head=app.journal.head,
         status=app.status,
-        tuning=Tuning(audit_channel=settings.slack_audit_channel or ""),
+        tuning=Tuning(audit_channel=settings.slack_audit_channel or "", pages=settings.findings_url or ""),
     )
     async with asyncio.TaskGroup() as tasks:
         driving = tasks.create_task(app.remedy.drive())

@@ -35,6 +35,8 @@ class Settings(BaseModel):
     """Seconds between a visit's first and last sample: longer sees slower faults."""
     concurrency: int = Field(default=64, ge=1, le=1024)
     """Hosts read at the same time."""
+    findings_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """Where the pages of `docs/findings` are published: findings link to theirs."""
     slack_bot_token: SecretStr | None = None
     """Bot token, `xoxb-…`."""
     slack_app_token: SecretStr | None = None

@@ -224,9 +224,12 @@ def test_nobody_approves_their_own_change_whichever_account_they_asked_from(
     requester: str, asker: str, voter: Standing
 ) -> None:
     record = proposed(change(requester=requester), asker=asker)
-    assert "alice asked for this change, so somebody else must approve it" in declined(
-        approval.approve(record, voter, ground())
-    )
+    said = declined(approval.approve(record, voter, ground()))
+    assert "alice asked for this change, so somebody else must approve it: " in said
+    who = said.split(": ", 1)[1].split(" (", maxsplit=1)[0].split(", ")
+    assert "bob" in who
+    assert "alice" not in who
+    assert len(who) == len(set(who))
 
 
 @pytest.mark.parametrize(
