@@ -53,6 +53,9 @@ NEVER: tuple[tuple[str, Callable[[str, str], bool], str], ...] = (
     ("net.ipv4.tcp_timestamps", _to("0"), "without timestamps there is no PAWS, and tcp_tw_reuse has no effect"),
     ("net.ipv4.tcp_abort_on_overflow", _to("1"), "it turns a moment of overload into resets that clients see"),
     ("net.ipv4.tcp_max_tw_buckets", _lowered, "the kernel's documentation warns against lowering it"),
+    ("net.netfilter.nf_conntrack_max", _lowered, "connections beyond the new limit would be refused"),
+    ("net.ipv[46].neigh.default.gc_thresh[123]", _lowered, "neighbours beyond the new limit would be forgotten"),
+    ("net.ipv4.tcp_syncookies", _to("0"), "a full queue of half-open connections would turn every client away"),
     ("net.ipv[46].conf.*.forwarding", _to("0"), "a router or container host would stop forwarding"),
     ("net.ipv4.ip_forward", _to("0"), "a router or container host would stop forwarding"),
     ("net.ipv6.conf.*.disable_ipv6", _to("1"), "it takes every IPv6 address away"),
@@ -64,6 +67,11 @@ RISKS: tuple[tuple[str, Risk, str], ...] = (
     ("net.ipv[46].conf.*", Risk.MEDIUM, "packets may be accepted or dropped differently from now on"),
     ("net.ipv4.ip_forward", Risk.HIGH, "the host begins to forward packets between its networks"),
     ("net.ipv4.tcp_mem", Risk.MEDIUM, "TCP may use more of the whole machine's memory"),
+    (
+        "net.netfilter.nf_conntrack_max",
+        Risk.LOW,
+        "each connection beyond the old limit takes about 320 bytes of memory",
+    ),
     ("net.netfilter.*", Risk.MEDIUM, "connection tracking behaves differently from now on"),
 )
 _QUIET = (Risk.LOW, "no traffic is interrupted")
@@ -71,6 +79,19 @@ _QUIET = (Risk.LOW, "no traffic is interrupted")
 NOT_FIXED: tuple[tuple[str, str], ...] = (
     ("net.core.somaxconn", "listeners keep their backlog until they call listen() again"),
     ("net.core.[rw]mem_*", "sockets that are open keep their buffers"),
+    ("net.core.netdev_max_backlog", "a CPU that takes every packet of a card stays alone with it"),
+    ("net.core.netdev_budget*", "a CPU that is too slow for its packets stays so"),
+    ("net.ipv4.tcp_max_syn_backlog", "a listener's own backlog limits its half-open connections too"),
+    ("net.ipv4.tcp_syncookies", "clients behind cookies lose window scaling and SACK where they send no timestamps"),
+    ("net.ipv4.tcp_mtu_probing", "the path goes on to swallow large packets: other protocols and hosts still hang"),
+    (
+        "net.ipv[46].neigh.default.gc_thresh*",
+        "what fills the table goes on: a scan, or a network of too many neighbours",
+    ),
+    (
+        "net.netfilter.nf_conntrack_max",
+        "what fills the table goes on, and the hash keeps its buckets, so look-ups slow down",
+    ),
     ("net.ipv4.conf.default.*", "interfaces that exist keep their own setting"),
     ("net.ipv4.conf.*.rp_filter", "the larger of `all` and the interface's own value is in force"),
 )
