@@ -4,7 +4,6 @@
 """
 
 from bot.demo.fleet import Fleet
-from bot.demo.machine import FleetError
-from bot.demo.parts import availability
+from bot.demo.machine import FleetError, availability
 
 __all__ = ["Fleet", "FleetError", "availability"]
