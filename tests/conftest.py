@@ -1,10 +1,15 @@
-"""A real browser for the tests that look at a page."""
+"""What do all tests share? A real browser for those that look at a page, and patience."""
 
 import shutil
 from collections.abc import AsyncIterator
 
+import hypothesis
 import pytest
 from playwright.async_api import Browser, async_playwright
+
+# What a busy machine is slow at is no fault of the example.
+hypothesis.settings.register_profile("netdiag", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("netdiag")
 
 CHROMIUM = [
     "--no-sandbox",  # as root there is no other way; the only pages it opens are our own
