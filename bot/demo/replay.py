@@ -1,7 +1,7 @@
 """What is shown where this machine cannot have a fleet? The same hosts as recordings, which say so in their names.
 
-A recorded host answers every visit as it did when it was recorded. It can be diagnosed, and a change can be proposed;
-nothing can be carried out on it.
+A recorded host answers every visit as it did when it was recorded. It can be diagnosed, and what would be
+proposed is shown; nothing can be carried out on it.
 """
 
 import re

@@ -47,6 +47,8 @@ async def propose(bench: Bench, wish: Wish) -> Proposal:
     plan = _planned(bench, wish.offer, wish.seen)
     if isinstance(plan, Refused):
         return _refused(wish, plan.reason)
+    if wish.host.transport == "replay":
+        return _refused(wish, f"{wish.host.name} is a recorded visit: it can be read, not changed", plan)
     try:
         ground = await bench.ground(wish.host)
         draft = _change(bench, wish, plan, ground.policy)

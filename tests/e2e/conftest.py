@@ -77,11 +77,12 @@ class Demo:
         return int(dict(zip(names.split()[1:], values.split()[1:], strict=True))["ListenOverflows"])
 
 
-def start_demo(directory: Path, *words: str) -> tuple[subprocess.Popen[bytes], Demo]:
+def start_demo(directory: Path, *words: str, before: Sequence[str] = ()) -> tuple[subprocess.Popen[bytes], Demo]:
     """`netdiag demo` on a free port, waited for until it says that it is ready."""
+    (directory / "demo.ready").unlink(missing_ok=True)  # a killed one leaves it
     log = (directory / "demo.log").open("wb")
     process = subprocess.Popen(
-        [*NETDIAG, "demo", "--port", "0", "--state", str(directory), *words],
+        [*before, *NETDIAG, "demo", "--port", "0", "--state", str(directory), *words],
         stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     ready, until = directory / "demo.ready", time.monotonic() + PATIENCE
