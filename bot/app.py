@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import dropwhile
 from pathlib import Path
 
 from bot import actions, probes
@@ -171,7 +172,7 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
         directory=directory,
         head=app.journal.head,
         status=app.status,
-        tuning=Tuning(audit_channel=settings.slack_audit_channel or ""),
+        tuning=Tuning(audit_channel=settings.slack_audit_channel or "", pages=settings.findings_url or ""),
     )
     async with asyncio.TaskGroup() as tasks:
         driving = tasks.create_task(app.remedy.drive())
@@ -187,24 +188,26 @@ async def verification(
     public = read_public(key) if key else None
     if file is not None:
         entries, heads = _exported(_text(file), str(file))
-        return audit.verify(entries, heads, public, outside, first=first)
+        asked = dropwhile(lambda entry: entry.seq < first, entries)
+        return audit.verify(asked, heads, public, outside, first=first)
     journal = await Store.open(settings.state, SystemClock(), url=settings.store)
     try:
-        return await journal.verify(outside, first=first)
+        return await journal.verify(outside, first=first, key=public)
     finally:
         await journal.close()
 
 
 def _exported(text: str, name: str) -> tuple[list[Entry], Sequence[Head]]:
+    lines = text.split("\n")  # an entry may hold what only looks like the end of a line
     entries = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if not line.startswith("{"):
             continue
         try:
             entries.append(audit.from_line(line))
         except ValueError as fault:
             raise ConfigError(f"{name}:{number}: {fault}; make a new one with `netdiag audit export`") from None
-    return entries, audit.anchors("\n".join(line for line in text.splitlines() if not line.startswith("{")))
+    return entries, audit.anchors("\n".join(line for line in lines if not line.startswith("{")))
 
 
 def _text(path: Path) -> str:

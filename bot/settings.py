@@ -24,17 +24,19 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     state: Path
-    """Directory of the store, the signing key and the spool."""
+    """Directory of the store, the key that signs the log, and its heads."""
     store: str | None = None
     """Database URL instead of SQLite in the state directory."""
     inventory: Path
-    """Directory with hosts, access policy and sweeps."""
+    """Directory with hosts and access policy."""
     playbooks: Path
     """Directory with playbooks."""
     window: float = Field(default=3.0, ge=0.2, le=120)
     """Seconds between a visit's first and last sample: longer sees slower faults."""
     concurrency: int = Field(default=64, ge=1, le=1024)
     """Hosts read at the same time."""
+    findings_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """Where the pages of `docs/findings` are published: findings link to theirs."""
     slack_bot_token: SecretStr | None = None
     """Bot token, `xoxb-…`."""
     slack_app_token: SecretStr | None = None

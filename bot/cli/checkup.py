@@ -65,6 +65,9 @@ async def _store(settings: Settings, _target: str) -> AsyncIterator[Finding]:
     journal = await Store.open(settings.state, SystemClock(), url=settings.store)
     try:
         yield Finding("store", "ok", f"{settings.store or settings.state} can be written")
+        if halted := await journal.halted():
+            remedy = f"changes go on when {settings.state / 'halt'} is gone; docs/approval.md, the kill switch"
+            yield Finding("kill switch", "fault", f"nothing is sent: {halted}", remedy)
         found = await journal.verify()
         remedy = (
             "" if found.verdict is Verdict.OK else "netdiag audit verify; docs/security.md says what each verdict means"

@@ -18,6 +18,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from bot.cli import cli, terminal
+from bot.cli.logs import configure
 from bot.cli.options import PlaybooksOption, StateOption, settings, wait
 from bot.core.errors import ConfigError
 
@@ -41,6 +42,8 @@ def demo(
     Needs root for the hosts' namespaces; without, recorded hosts answer instead, and say so. Ctrl-C ends everything.
     """
     base = settings(state=state, playbooks=playbooks)
+    if base.log_level == "info":
+        configure(base.model_copy(update={"log_level": "warning"}))  # the panel is what a person came for
     directory = base.state if state else base.state / "demo"
 
     async def work() -> None:

@@ -33,7 +33,7 @@ InventoryOption = Annotated[
 ]
 PlaybooksOption = Annotated[Path | None, typer.Option("--playbooks", metavar="DIR", help="Directory with playbooks.")]
 StateOption = Annotated[
-    Path | None, typer.Option("--state", metavar="DIR", help="Directory with the store, the signing key and the spool.")
+    Path | None, typer.Option("--state", metavar="DIR", help="Directory with the store and the key that signs the log.")
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
 ChangeArgument = Annotated[str, typer.Argument(metavar="ID", help="A change's id, or its first 6 characters or more.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bot.cli import cli, terminal
+from bot.cli import cli, terminal, verdict
 from bot.cli.options import Format, FormatOption, InventoryOption, PlaybooksOption, StateOption, settings, wait
 from bot.core.ask import Ask
 from bot.core.ask import Progress as Told
@@ -57,7 +57,7 @@ def run(
     if output is Format.JSON:
         sys.stdout.write(report.document() + "\n")
     else:
-        terminal.stdout().print(terminal.report(report))
+        terminal.stdout().print(verdict.report(report, pages=chosen.findings_url))
     raise typer.Exit(exit_status(report))
 
 

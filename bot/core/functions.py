@@ -65,6 +65,10 @@ def _sysctl(read: Read, netns: str, key: str) -> str:
     return str(namespaces[netns][key])
 
 
+def _unknown(reason: str) -> bool:
+    raise NoEvidence(reason)
+
+
 def _sum(items: Sequence[Any]) -> Any:
     if not all(isinstance(item, int | float) and not isinstance(item, bool) for item in items):
         raise NoEvidence("sum() of what is not all numbers")
@@ -121,6 +125,12 @@ FUNCTIONS: tuple[Function, ...] = (
         ((_LOOK, _STRING),),
         _sysctl,
         reads="sysctl_net",
+    ),
+    Function(
+        "unknown",
+        'unknown("why"): what cannot be told from what was read; the finding is undecided, with this reason',
+        (((_STRING,), cel.Type.BOOL),),
+        _unknown,
     ),
     Function("min", "min(a, b): the smaller number", _NUMBERS, _pair(min)),
     Function("max", "max(a, b): the larger number", _NUMBERS, _pair(max)),

@@ -5,7 +5,7 @@ identity they act through belongs to one of them, so that two accounts of one hu
 never names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -239,15 +239,15 @@ def eligible(policy: Policy, groups: Sequence[str], standing: Standing) -> str |
     )
 
 
-def approvers(policy: Policy, groups: Sequence[str]) -> str:
-    """Who is in these groups, for people: "alice, bob, Slack user group S0123"."""
+def approvers(policy: Policy, groups: Sequence[str], without: Collection[str] = ()) -> str:
+    """Who is in these groups, each once, for people: "alice, bob, Slack user group S0123"."""
     names = dict.fromkeys(
         name
         for group in groups
         if (known := policy.groups.get(group)) is not None
         for name in (*known.people, *([f"Slack user group {known.slack_usergroup}"] if known.slack_usergroup else ()))
     )
-    return ", ".join(names) or "nobody"
+    return ", ".join(name for name in names if name not in without) or "nobody"
 
 
 def usergroups(policy: Policy) -> frozenset[str]:

@@ -123,6 +123,41 @@ class HostReport(_Value):
     seconds: float = 0.0
 
 
+class Doubt(_Value):
+    """One reason for not knowing, and what hangs on it: checks that are undecided, probes without evidence."""
+
+    reason: str
+    checks: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+class Lead(_Value):
+    """One root cause over all hosts of a run. `summary` is that of the worst; `explains` names its symptoms."""
+
+    id: str
+    playbook: str
+    title: str = ""
+    severity: Severity
+    summary: str
+    hosts: tuple[str, ...]
+    places: int
+    explains: tuple[str, ...] = ()
+
+
+class Summary(_Value):
+    """What a run comes to: the root causes, worst first, and the reasons for what is unknown.
+
+    `hosts` counts them by status; `checks` are those that were found healthy on some host.
+    """
+
+    status: Status
+    hosts: Mapping[Status, int]
+    causes: tuple[Lead, ...] = ()
+    unknown: tuple[Doubt, ...] = ()
+    checks: int = 0
+
+
 class Report(_Value):
     """The whole answer to one ask."""
 
@@ -133,6 +168,8 @@ class Report(_Value):
     asker: str = ""
     target: str = ""
     playbooks: tuple[str, ...] = ()
+    summary: Summary | None = None
+    """The answer in short (`core.outline`), the same that people are shown first."""
     hosts: tuple[HostReport, ...]
 
     def document(self) -> str:

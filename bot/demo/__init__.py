@@ -4,6 +4,7 @@
 """
 
 from bot.demo.fleet import Fleet
-from bot.demo.machine import FleetError, availability
+from bot.demo.machine import FleetError
+from bot.demo.parts import availability
 
 __all__ = ["Fleet", "FleetError", "availability"]

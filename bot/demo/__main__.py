@@ -13,8 +13,10 @@ from bot import probes
 from bot.adapters.files.inventory import load_inventory
 from bot.adapters.ssh import HostShell
 from bot.demo import replay
+from bot.demo.faults import FAULTS
 from bot.demo.fleet import Fleet
 from bot.demo.machine import FleetError
+from bot.demo.parts import PARTS
 
 
 class _Clock:
@@ -27,12 +29,12 @@ class _Clock:
         return secrets.token_hex((bits + 7) // 8)
 
 
-async def up(directory: Path, hosts: int) -> None:
+async def up(directory: Path, hosts: int, parts: list[str]) -> None:
     """Keep a fleet until interrupted."""
     over = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
-    async with Fleet.up(directory, hosts=hosts) as fleet:
+    async with Fleet.up(directory, hosts=hosts, parts=parts) as fleet:
         for name, node in fleet.hosts.items():
             print(f"{name}  {node.address}  {node.role.labels['role']}")
         for word in fleet.weak:
@@ -62,10 +64,17 @@ def main() -> None:
     keep = words.add_parser("up", help="keep a fleet until interrupted")
     keep.add_argument("directory", type=Path, help="where its inventory goes")
     keep.add_argument("--hosts", type=int, default=4)
+    keep.add_argument("--parts", default="", help="comma list of " + ", ".join(PARTS))
+    words.add_parser("list", help="every fault that can be made")
     words.add_parser("record", help="renew the recordings shipped with the demo")
     given = parser.parse_args()
+    if given.word == "list":
+        for fault in FAULTS.values():
+            print(f"{fault.name:28}  {fault.part:7}  {fault.shows}")
+        return
     try:
-        asyncio.run(up(given.directory, given.hosts) if given.word == "up" else record())
+        parts = [part for part in given.parts.split(",") if part] if given.word == "up" else []
+        asyncio.run(up(given.directory, given.hosts, parts) if given.word == "up" else record())
     except (FleetError, ValueError) as fault:
         sys.exit(f"netdiag demo: {fault}")
 

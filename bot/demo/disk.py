@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.demo import network
-from bot.demo.machine import CLEAN, run, tool
+from bot.demo.machine import CLEAN, MODULES, run, tool
 from bot.demo.plan import Node, Plan, Service
 
 HERE: Final = Path(__file__).parent
@@ -89,14 +89,28 @@ def furnish(disk: Path, node: Node, fleet: Plan, keys: Mapping[str, str]) -> Non
         put(etc / f"ssh/authorized_keys/{login}", keys["client.pub"])
     for path in [*(HERE / "host").glob("*.sh"), *(HERE / "programs").glob("*.py")]:
         put(upper / LIBRARY / path.name, path.read_text())
+    role = node.role
     put(upper / LIBRARY / "network", network.of_host(fleet, node))
-    forward = 1 if node.role.routes else 0
-    put(upper / LIBRARY / "sysctl", f"net.core.somaxconn=4096\nnet.ipv4.ip_forward={forward}\n")
-    services = " ".join(service.name for service in node.role.services)
-    put(upper / LIBRARY / "env", f"PATH={CLEAN['PATH']}\nSERVICES='{services}'\nSSHD={tool('sshd')}\n")
-    for service in node.role.services:
+    sysctls = ("net.core.somaxconn=4096", f"net.ipv4.ip_forward={1 if role.routes else 0}", *role.sysctls)
+    put(upper / LIBRARY / "sysctl", "".join(f"{line}\n" for line in sysctls))
+    put(upper / LIBRARY / "start", fleet.fill(role.start))
+    words = {
+        "PATH": CLEAN["PATH"],
+        "SERVICES": " ".join(service.name for service in role.services),
+        "MODULES": " ".join(role.modules),
+        "SSHD": tool("sshd"),
+        "PYTHON": interpreter(),
+    }
+    put(upper / LIBRARY / "env", "".join(f"{name}='{word}'\n" for name, word in words.items()))
+    for service in role.services:
         put(etc / "init.d" / service.name, (HERE / "host/service.sh").read_text(), 0o755)
         put(etc / "default" / service.name, _settings(service))
+    for place, text in role.files.items():
+        put(upper / place, fleet.fill(text))
+    if node.guest:
+        (upper / "usr/lib/modules").mkdir(parents=True)
+        for kernel in MODULES.iterdir():
+            (upper / "usr/lib/modules" / kernel.name).symlink_to(kernel)
 
 
 def add_login(upper: Path) -> None:
@@ -114,7 +128,9 @@ def add_login(upper: Path) -> None:
 
 
 def _settings(service: Service) -> str:
-    command = " ".join((interpreter(), "-I", "-S", f"/{LIBRARY}/{service.words[0]}", *service.words[1:]))
+    first, *rest = service.words
+    ours = (interpreter(), "-I", "-S", f"/{LIBRARY}/{first}") if first.endswith(".py") else (first,)
+    command = " ".join((*ours, *rest))
     return "".join(f"{key}='{value}'\n" for key, value in {"COMMAND": command, **service.settings}.items())
 
 

@@ -20,8 +20,10 @@ from typing import Any
 
 from bot.demo import handle, papers
 from bot.demo.disk import LOGIN, SUDO_RIGHT
-from bot.demo.machine import FleetError, availability
+from bot.demo.machine import FleetError
+from bot.demo.parts import availability, posts
 from bot.demo.plan import Node, plan
+from bot.demo.serial import Serial
 
 FAULT = 300.0  # seconds after which a cut or frozen host heals by itself
 MOVED = ".netdiag-demo"  # what a tool that was broken is called meanwhile
@@ -47,6 +49,10 @@ class Fleet:
     weak: tuple[str, ...]
     _pids: dict[str, int]
     _guardian: asyncio.subprocess.Process
+    _serials: Mapping[str, Serial] = field(default_factory=dict)
+    _switch: int = 0
+    broken: set[str] = field(default_factory=set)
+    """The faults that were made and not healed, see `bot.demo.faults`."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     # --- life ---
@@ -59,11 +65,12 @@ class Fleet:
         hosts: int = 4,
         people: papers.People | None = None,
         *,
+        parts: Sequence[str] = (),
         self_approval: str = "never",
         overlay: bool = True,
     ) -> "AsyncIterator[Fleet]":
         """A fleet for the time of a `with` block; see `start`."""
-        fleet = await cls.start(directory, hosts, people, self_approval=self_approval, overlay=overlay)
+        fleet = await cls.start(directory, hosts, people, parts=parts, self_approval=self_approval, overlay=overlay)
         try:
             yield fleet
         finally:
@@ -76,34 +83,40 @@ class Fleet:
         hosts: int = 4,
         people: papers.People | None = None,
         *,
+        parts: Sequence[str] = (),
         self_approval: str = "never",
         overlay: bool = True,
     ) -> "Fleet":
         """Start a fleet, and write its inventory into `directory`.
 
-        `people` are the humans of its policy: name -> {"slack": id, "terminal": user}; without any there is no
-        policy. What killed runs left is cleared first. The fleet ends with this process, however that ends.
+        `parts` are more hosts, see `bot.demo.parts`. `people` are the humans of its policy: name -> {"slack": id,
+        "terminal": user}; without any there is no policy. What killed runs left is cleared first. The fleet ends with
+        this process, however that ends.
         Raises FleetError: this machine cannot (`availability` says why), or a fleet is up in `directory` already;
-        ValueError for a number of hosts that cannot be had.
+        ValueError for a number of hosts or a part that cannot be had.
         """
-        plan(0, hosts)
-        reason = await asyncio.to_thread(availability)
+        plan(0, hosts, posts(parts))
+        reason = await asyncio.to_thread(availability, parts)
         if reason is not None:
             raise FleetError(reason)
         place = await asyncio.to_thread(Path(directory).resolve)
-        guardian = await handle.start(place, hosts, "overlay" if overlay else "bind")
+        guardian = await handle.start(place, hosts, parts, "overlay" if overlay else "bind")
         try:
             facts = await handle.order(guardian, {"do": "up", "owner": os.getpid(), "directory": str(place)})
-            fleet = plan(facts["instance"], hosts)
+            fleet = plan(facts["instance"], hosts, posts(parts))
             await asyncio.to_thread(papers.write, place, fleet, facts["keys"], people or {}, self_approval)
         except BaseException:
             await handle.end(guardian)
             raise
         nodes = {node.name: node for node in fleet.nodes}
-        return cls(place, nodes, fleet.instance, tuple(facts["weak"]), dict(facts["pids"]), guardian)
+        serials = {name: Serial(Path(facts["room"]), name) for name, node in nodes.items() if node.guest}
+        weak, pids = tuple(facts["weak"]), dict(facts["pids"])
+        return cls(place, nodes, fleet.instance, weak, pids, guardian, serials, facts["switch"])
 
     async def down(self) -> None:
         """Take the fleet down; nothing of it is left on the machine but the inventory. Safe to call twice."""
+        for serial in self._serials.values():
+            serial.close()
         await handle.end(self._guardian)
 
     # --- looking ---
@@ -113,10 +126,28 @@ class Fleet:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as root on a host: from outside, not over SSH, so it is the truth that tests compare with.
 
-        It is in the host's namespaces and not in its control group: it also looks into a frozen host.
+        It is in the host's namespaces and not in its control group: it also looks into a frozen host. Into a guest it
+        goes by the serial line, whatever becomes of its network; a frozen guest does not answer.
         Raises TimeoutError after `within` seconds, KeyError for an unknown host.
         """
+        if host in self._serials:
+            return await self._serials[host].run(argv, stdin, within)
         return await handle.enter(self._pids[host], argv, stdin, within)
+
+    async def sh(self, host: str, script: str, *words: str, within: float = 30.0) -> str:
+        """What a shell script prints on a host, as for `exec`. Raises FleetError with its words when it fails."""
+        done = await self.exec(host, ["sh", "-c", script, "sh", *words], within=within)
+        if done.returncode:
+            raise FleetError(f"{host}: {done.stderr.strip() or done.stdout.strip() or script}")
+        return done.stdout.strip()
+
+    async def on_switch(self, argv: Sequence[str], *, within: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """Run a command in the switch's namespaces: where the hosts' links end, and clients call from."""
+        return await handle.enter(self._switch, argv, "", within)
+
+    async def console(self, host: str) -> str:
+        """The last lines of a guest's console: its kernel's words."""
+        return str((await self._ask("console", host=host))["console"])
 
     async def exec_in_container(
         self, host: str, name: str, argv: Sequence[str], *, stdin: str = "", within: float = 30.0
@@ -177,6 +208,14 @@ class Fleet:
     async def restore_tool(self, host: str, tool: str) -> None:
         """Give a host its tool back."""
         await self._shell(host, f'{_RESTORE}; mv -f "$path{MOVED}" "$path"', tool)
+
+    async def order(self, do: str, **words: Any) -> None:
+        """Give the guardian an order for a host, see `rack.ORDERS`."""
+        await self._ask(do, **words)
+
+    def fill(self, text: str) -> str:
+        """The text with this fleet's numbers for @NET@ and @BACK@."""
+        return plan(self.instance, 1).fill(text)
 
     async def _shell(self, host: str, script: str, *words: str, stdin: str = "") -> None:
         done = await self.exec(host, ["sh", "-c", script, "demo", *words], stdin=stdin)

@@ -51,10 +51,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's: it says what to do
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    owner, directory, hosts, mode = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    owner, directory, hosts, parts = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4].split()
+    mode = sys.argv[5]
     try:
         held = lock(Path(directory), patience=PATIENCE)
-        rack = Rack(claim(), hosts, mode)
+        rack = Rack(claim(), hosts, parts, mode)
     except (FleetError, OSError, ValueError) as fault:
         say({"error": str(fault)})
         return

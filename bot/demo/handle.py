@@ -18,9 +18,10 @@ ANSWER = 90.0  # seconds that the guardian may take for one order
 ALL = ("-n", "-u", "-i", "-m", "-p", "-C")  # every namespace of a host
 
 
-async def start(place: Path, hosts: int, mode: str) -> asyncio.subprocess.Process:
+async def start(place: Path, hosts: int, parts: Sequence[str], mode: str) -> asyncio.subprocess.Process:
     """Start a guardian that is ours: it takes its fleet down when we close its pipe or die."""
-    argv = [sys.executable, "-m", "bot.demo.guardian", str(os.getpid()), str(place), str(hosts), mode]
+    argv = [sys.executable, "-m", "bot.demo.guardian", str(os.getpid()), str(place)]
+    argv += [str(hosts), " ".join(parts), mode]
     return await asyncio.create_subprocess_exec(
         *("unshare", "--mount", "--propagation", "private", *argv),
         stdin=asyncio.subprocess.PIPE,

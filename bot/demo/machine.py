@@ -1,8 +1,12 @@
 """What can this machine do, and how is a command run on it?"""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
+import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -27,6 +31,9 @@ TOOLS: Final[Mapping[str, str]] = {
     "sudo": "sudo",
     "service": "init-system-helpers",
 }
+
+UML: Final = "linux.uml"
+MODULES: Final = Path("/usr/lib/uml/modules")
 
 # Everything that a fleet needs of the kernel, tried in namespaces that end with the trial.
 TRIAL: Final = (
@@ -87,6 +94,56 @@ def availability() -> str | None:
     except FleetError as fault:
         return f"the kernel or the container refuses namespaces, veth links or mounts ({str(fault)[-200:]})"
     return None
+
+
+def guest_availability() -> str | None:
+    """Why hosts with a kernel of their own cannot be had on this machine, with the remedy; None when they can."""
+    kernel = shutil.which(UML, path=PATH)
+    if kernel is None or not MODULES.is_dir():
+        return "user-mode-linux is missing; install: user-mode-linux"
+    if shutil.which("modprobe", path=PATH) is None:
+        return "modprobe is missing; install: kmod"
+    try:
+        run(["unshare", "--net", "ip", "tuntap", "add", "dev", "trial", "mode", "tap"])
+    except FleetError as fault:
+        return f"no tap links, which guests are wired with (is there a /dev/net/tun?): {str(fault)[-200:]}"
+    return _boots(kernel)
+
+
+def _boots(kernel: str) -> str | None:
+    """Whether the kernel gets as far as its first line: before that it tries whether it may trace processes."""
+    argv = [kernel, "mem=64M", "con=null", "con0=null,fd:1", "ssl=null"]
+    last = ""
+    with tempfile.TemporaryDirectory() as place, subprocess.Popen(
+        [*argv, f"uml_dir={place}/"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", env=CLEAN, process_group=0,
+    ) as trial:  # fmt: skip
+        assert trial.stdout is not None
+        timer = threading.Timer(10.0, os.killpg, (trial.pid, signal.SIGKILL))
+        timer.start()
+        try:
+            for line in trial.stdout:
+                if line.startswith("Linux version"):
+                    return None
+                last = line.strip() or last
+        finally:
+            timer.cancel()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(trial.pid, signal.SIGKILL)
+    return f"user-mode-linux does not start here (may processes be traced?): {last[-200:] or 'no word'}"
+
+
+def family(pid: int) -> list[int]:
+    """A process and all its descendants, parents first."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            child, rest = path.read_text().split(" ", 1)
+            parents.setdefault(int(rest.rpartition(")")[2].split()[1]), []).append(int(child))
+    found = [pid]
+    for each in found:
+        found += parents.get(each, [])
+    return found
 
 
 def start_time(pid: int) -> int | None:

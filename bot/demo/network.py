@@ -25,6 +25,9 @@ def build(fleet: Plan, switch: int, machine: int) -> None:
             "link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
             f"address add {fleet.outside}/24 dev br0",
             "link set br0 up",
+            "link add br1 type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+            f"address add {fleet.back}.2/24 dev br1",
+            "link set br1 up",
             f"link add up0 type veth peer name {fleet.leg} netns {machine}",
             "link set up0 master br0 up",
             *(f"route add {net} via {node.address}" for node in fleet.nodes for net in node.role.routes),
@@ -49,14 +52,20 @@ def build(fleet: Plan, switch: int, machine: int) -> None:
 
 
 def attach(nodes: Iterable[tuple[Node, int]], switch: int) -> None:
-    """Give hosts their legs, each with a process in its namespace. They are set up by the hosts themselves."""
+    """Give hosts their legs, each with a process in its namespace (a guest has none, its legs are taps).
+
+    They are set up by the hosts themselves.
+    """
     batch(
         (
             line
             for node, host in nodes
+            for leg in node.legs
             for line in (
-                f"link add {node.port} type veth peer name eth0 address {node.mac} netns {host}",
-                f"link set {node.port} master br0 up",
+                f"tuntap add dev {leg.port} mode tap"
+                if node.guest
+                else f"link add {leg.port} type veth peer name {leg.name} address {leg.mac} netns {host}",
+                f"link set {leg.port} master {leg.bridge} up",
             )
         ),
         switch,
@@ -65,14 +74,12 @@ def attach(nodes: Iterable[tuple[Node, int]], switch: int) -> None:
 
 def of_host(fleet: Plan, node: Node) -> str:
     """What a host does to its own network when it starts, as a batch of `ip`."""
-    return f"""\
-link set lo up
-address add {node.address}/24 dev eth0
-link set eth0 up
-route add default via {fleet.outside}
-"""
+    legs = (f"address add {leg.address}/24 dev {leg.name}\nlink set {leg.name} up" for leg in node.legs)
+    links = (fleet.fill(line) for line in node.role.links)
+    return "\n".join(("link set lo up", *legs, f"route add default via {fleet.outside}", *links, ""))
 
 
 def detach(node: Node, switch: int) -> None:
-    """Take a host's leg away by name: its namespace may outlive its processes."""
-    run(["nsenter", "-t", str(switch), "-n", "ip", "link", "delete", node.port], check=False)
+    """Take a host's legs away by name: its namespace may outlive its processes."""
+    for leg in node.legs:
+        run(["nsenter", "-t", str(switch), "-n", "ip", "link", "delete", leg.port], check=False)

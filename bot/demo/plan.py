@@ -1,10 +1,10 @@
 """Which hosts does a demo fleet have, what runs on them, and which names and addresses are theirs?
 
 Everything follows from the instance number, so two fleets side by side never share a name, and whoever finds the
-remains of a killed fleet knows what to remove.
+remains of a killed fleet knows what to remove. Hosts beside the numbered ones come in parts, see `bot.demo.parts`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,7 +22,10 @@ POD_NETWORK: Final = "10.244.3.0/24"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A program under /etc/init.d: the words after the interpreter, and what /etc/default/NAME says besides."""
+    """A program under /etc/init.d: `words` is its command, and `settings` what /etc/default/NAME says besides.
+
+    A first word that ends in .py is one of our programs.
+    """
 
     name: str
     words: tuple[str, ...]
@@ -34,13 +37,27 @@ class Role:
     """What a host is for: its labels, its services, and the crowd that calls it.
 
     `crowd` is (kind, server's address or "" for the host's own, port, numbers…), see programs/crowd.py; `routes` are
-    networks behind the host.
+    networks behind the host. In texts, @NET@ stands for the first three numbers of the fleet's addresses and @BACK@ for
+    those of its back network.
     """
 
     labels: Mapping[str, str]
     services: tuple[Service, ...] = ()
     crowd: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
+    memory: int = 0
+    """Megabytes of a user-mode-linux guest with a kernel of its own; 0: namespaces of this machine's kernel."""
+    modules: tuple[str, ...] = ()
+    """Kernel modules that a guest loads when it starts."""
+    back: bool = False
+    """Whether it has a second leg, eth1, in the back network."""
+    links: tuple[str, ...] = ()
+    """More of its own network, as lines for `ip -batch`."""
+    sysctls: tuple[str, ...] = ()
+    start: str = ""
+    """Shell lines run once when it starts, after its network and before its services."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """More files of its disk: path without the leading slash, and text."""
 
 
 IDLE: Final = Role({"role": "spare"})
@@ -72,14 +89,43 @@ ROLES: Final = (IDLE, BUSY, SHOP, LEAKY)
 
 
 @dataclass(frozen=True, slots=True)
+class Leg:
+    """One link of a host: its name there, its address and MAC, and the switch's bridge and port at the other end."""
+
+    name: str
+    address: str
+    mac: str
+    bridge: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
-    """One host of the fleet. `mac` is its leg's, `port` the switch's end of that leg."""
+    """One host of the fleet; its first leg is the way in."""
 
     name: str
     role: Role
-    address: str
-    mac: str
-    port: str
+    legs: tuple[Leg, ...]
+
+    @property
+    def address(self) -> str:
+        """Where its sshd listens."""
+        return self.legs[0].address
+
+    @property
+    def mac(self) -> str:
+        """Of the first leg."""
+        return self.legs[0].mac
+
+    @property
+    def port(self) -> str:
+        """The switch's end of the first leg."""
+        return self.legs[0].port
+
+    @property
+    def guest(self) -> bool:
+        """Whether it has a kernel of its own."""
+        return self.role.memory > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,38 +141,59 @@ class Plan:
         return f"netdiag{self.instance}"
 
     @property
+    def net(self) -> str:
+        """The first three numbers of the fleet's addresses, out of the range for benchmarks of networks (RFC 2544)."""
+        return f"198.18.{self.instance}"
+
+    @property
+    def back(self) -> str:
+        """The same of its back network, which the machine has no leg in."""
+        return f"198.19.{self.instance}"
+
+    @property
     def block(self) -> str:
-        """The fleet's addresses, out of the range for benchmarks of networks (RFC 2544)."""
-        return f"198.18.{self.instance}.0/24"
+        """The fleet's addresses."""
+        return f"{self.net}.0/24"
 
     @property
     def here(self) -> str:
         """The machine's address in the fleet's network."""
-        return f"198.18.{self.instance}.1"
+        return f"{self.net}.1"
 
     @property
     def outside(self) -> str:
         """The switch's address: where the crowd calls from, and the hosts' gateway to nowhere."""
-        return f"198.18.{self.instance}.2"
+        return f"{self.net}.2"
+
+    def fill(self, text: str) -> str:
+        """The text with the fleet's own numbers in it."""
+        return text.replace("@NET@", self.net).replace("@BACK@", self.back)
 
 
-def plan(instance: int, hosts: int) -> Plan:
-    """The fleet of that number with so many hosts (1 to 200); hosts after the fourth are idle ones.
+def plan(instance: int, hosts: int, posts: Sequence[tuple[str, int, Role]] = ()) -> Plan:
+    """The fleet of that number with so many numbered hosts (0 to 200), and `posts`: (name, last number, role).
 
-    Raises ValueError for a number of hosts that cannot be had.
+    Hosts after the fourth are idle ones. Raises ValueError for a number of hosts that cannot be had.
     """
-    if not 1 <= hosts <= HOSTS_AT_MOST:
+    if not 0 <= hosts <= HOSTS_AT_MOST or not (hosts or posts):
         raise ValueError(f"a demo fleet has 1 to {HOSTS_AT_MOST} hosts, not {hosts}")
-    return Plan(
-        instance,
-        tuple(
-            Node(
-                name=f"node-{number}",
-                role=ROLES[number - 1] if number <= len(ROLES) else IDLE,
-                address=f"198.18.{instance}.{10 + number}",
-                mac=f"02:6e:64:{instance:02x}:00:{number:02x}",
-                port=f"port{number}",
-            )
-            for number in range(1, hosts + 1)
-        ),
+    numbered = [
+        (f"node-{number}", 10 + number, ROLES[number - 1] if number <= len(ROLES) else IDLE)
+        for number in range(1, hosts + 1)
+    ]
+    return Plan(instance, tuple(_node(instance, *post) for post in (*numbered, *posts)))
+
+
+def _node(instance: int, name: str, number: int, role: Role) -> Node:
+    nets = ("198.18", "198.19") if role.back else ("198.18",)
+    legs = (
+        Leg(
+            name=f"eth{leg}",
+            address=f"{net}.{instance}.{number}",
+            mac=f"02:6e:64:{instance:02x}:{leg:02x}:{number:02x}",
+            bridge=f"br{leg}",
+            port=f"port{number}" if leg == 0 else f"port{number}.{leg}",
+        )
+        for leg, net in enumerate(nets)
     )
+    return Node(name, role, tuple(legs))

@@ -10,33 +10,49 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bot.demo import cgroups, network
 from bot.demo.disk import HERE, furnish, interpreter, keys_of
+from bot.demo.guest import Guest
 from bot.demo.hosts import Lines, Running, boot
 from bot.demo.instance import Claim, unlink
-from bot.demo.machine import CLEAN, FleetError, run, start_time
+from bot.demo.machine import CLEAN, FleetError, family, run, start_time
+from bot.demo.parts import posts
 from bot.demo.plan import Node, Plan, plan
 
-START = 60.0  # seconds that a whole fleet may take to start on a busy machine
+START = 75.0  # seconds that a whole fleet may take to start on a busy machine
+PULSED = 600.0  # seconds after which a fault that comes and goes is gone
+
+
+@dataclass(slots=True)
+class Pulse:
+    """A fault that comes and goes: seconds of each, when it ends and when it changes next (monotonic)."""
+
+    on: float
+    off: float
+    end: float
+    next: float = 0.0
+    there: bool = False
 
 
 class Rack:
     """One fleet. Every method named in `ORDERS` answers one order of the owner."""
 
-    def __init__(self, taken: Claim, hosts: int, mode: str) -> None:
+    def __init__(self, taken: Claim, hosts: int, parts: Sequence[str], mode: str) -> None:
         self.claim = taken
-        self.plan: Plan = plan(taken.instance, hosts)
+        self.plan: Plan = plan(taken.instance, hosts, posts(parts))
         self.mode = mode
         self.nodes = {node.name: node for node in self.plan.nodes}
         self.group = cgroups.make(taken.instance)
         self.keys: dict[str, str] = {}
         self.switch: Running | None = None
-        self.running: dict[str, Running] = {}
+        self.running: dict[str, Running | Guest] = {}
         self.crowds: list[subprocess.Popen[bytes]] = []
+        self.pulses: dict[tuple[str, str], Pulse] = {}  # (host, kind)
         self.ends: dict[tuple[str, str], float] = {}  # (order that ends a fault, host) -> monotonic seconds
 
     # --- up and down ---
@@ -47,7 +63,7 @@ class Rack:
         self.note(owner, directory)
         disk = self.claim.room / "disk"
         disk.mkdir(parents=True, exist_ok=True)
-        run(["mount", "-t", "tmpfs", "-o", "mode=755,size=1g", "tmpfs", str(disk)])
+        run(["mount", "-t", "tmpfs", "-o", "mode=755,size=2g", "tmpfs", str(disk)])
         self.keys = keys_of(disk, "client")
         for node in self.plan.nodes:
             self.keys |= keys_of(disk, node.name)
@@ -55,15 +71,23 @@ class Rack:
             keys |= {f"host{end}": self.keys[f"{node.name}{end}"] for end in ("", ".pub")}
             furnish(disk / node.name, node, self.plan, keys)
         self.switch = boot("the switch", [str(HERE / "host/switch.sh")], self.group_of("switch"))
-        for node in self.plan.nodes:
+        spaces = [node for node in self.plan.nodes if not node.guest]
+        guests = [node for node in self.plan.nodes if node.guest]
+        for node in spaces:
             self.running[node.name] = self.start(node)
         for each in (self.switch, *self.running.values()):
             each.settle(deadline)
         self.note(owner, directory)
         network.build(self.plan, self.switch.pid, os.getpid())
-        network.attach([(node, self.running[node.name].pid) for node in self.plan.nodes], self.switch.pid)
+        network.attach([(node, 0) for node in guests], self.switch.pid)  # a guest's kernel needs its legs to boot
+        for node in guests:
+            self.running[node.name] = self.start(node)
+        self.note(owner, directory)
+        network.attach([(node, self.running[node.name].pid) for node in spaces], self.switch.pid)
         for each in (self.switch, *self.running.values()):
             each.go()
+        for node in guests:
+            self.running[node.name].settle(deadline)
         heard = [self.call(node, self.switch.pid) for node in self.plan.nodes if node.role.crowd]
         for node in self.plan.nodes:
             answers(node, deadline)
@@ -74,6 +98,7 @@ class Rack:
             "keys": self.keys,
             "pids": {name: running.pid for name, running in self.running.items()},
             "switch": self.switch.pid,
+            "room": str(self.claim.room),
             "weak": self.weak(),
         }
 
@@ -92,10 +117,15 @@ class Rack:
         (self.group / name).mkdir(exist_ok=True)
         return self.group / name
 
-    def start(self, node: Node) -> Running:
+    def start(self, node: Node) -> Running | Guest:
         """Start one host on its disk."""
         group = self.group_of(node.name)
         disk, python = self.claim.room / "disk" / node.name, interpreter()
+        if node.guest:
+            assert self.switch is not None
+            legs = [word for leg in node.legs for word in (leg.port, leg.mac)]
+            words = [node.name, str(disk), python, sys.base_prefix, self.mode, str(self.claim.room)]
+            return Guest.boot(node.name, [*words, str(node.role.memory), *legs], self.switch.pid, group)
         words = [node.name, str(disk), python, sys.base_prefix, "yes" if group else "no", self.mode]
         return boot(node.name, [str(HERE / "host/boot.sh"), *words], group)
 
@@ -182,16 +212,66 @@ class Rack:
         self.running[host].kill()
         for order in ("heal", "thaw"):
             self.ends.pop((order, host), None)
+        self.pulses = {key: pulse for key, pulse in self.pulses.items() if key[0] != host}
         if self.group is not None:
             cgroups.remove(self.group / host)
         network.detach(node, self.switch.pid)
+        if node.guest:
+            network.attach([(node, 0)], self.switch.pid)
         self.running[host] = running = self.start(node)
+        self.note(owner, directory)
         running.settle(deadline)
         self.note(owner, directory)
-        network.attach([(node, running.pid)], self.switch.pid)
+        if not node.guest:
+            network.attach([(node, running.pid)], self.switch.pid)
         running.go()
         answers(node, deadline)
         return {"pid": running.pid}
+
+    def pulse(self, host: str, kind: str, on: float, off: float, seconds: float = PULSED) -> dict[str, Any]:
+        """Let a fault of a host come for `on` seconds and go for `off`, again and again, for so many at most."""
+        if (host, kind) not in self.pulses:
+            self.pulses[host, kind] = Pulse(on, off, time.monotonic() + seconds)
+        return {}
+
+    def still(self, host: str, kind: str) -> dict[str, Any]:
+        """End a pulse, and what it does just now."""
+        if self.pulses.pop((host, kind), None) is not None:
+            KINDS[kind](self, host, False)
+        return {}
+
+    def beat(self) -> float | None:
+        """Let every pulse whose time has come change; seconds until the next does, None when there is none."""
+        now = time.monotonic()
+        for (host, kind), pulse in list(self.pulses.items()):
+            if pulse.end <= now:
+                self.still(host, kind)
+            elif pulse.next <= now:
+                pulse.there = not pulse.there
+                pulse.next = now + (pulse.on if pulse.there else pulse.off)
+                KINDS[kind](self, host, pulse.there)
+        return min((pulse.next - now for pulse in self.pulses.values()), default=None)
+
+    def deafen(self, host: str, deaf: bool) -> dict[str, Any]:
+        """Keep multicast from a host, or let it pass; what it sends itself passes."""
+        assert self.switch is not None
+        word = "off" if deaf else "on"
+        port = self.nodes[host].port
+        run(["nsenter", "-t", str(self.switch.pid), "-n", "bridge", "link", "set", "dev", port, "mcast_flood", word])
+        return {}
+
+    def carrier(self, host: str, lost: bool) -> None:
+        """Take the carrier of a host's last leg away, or give it back."""
+        assert self.switch is not None
+        port, state = self.nodes[host].legs[-1].port, "down" if lost else "up"
+        run(["nsenter", "-t", str(self.switch.pid), "-n", "ip", "link", "set", port, state])
+
+    def say(self, host: str) -> dict[str, Any]:
+        """The console of a guest."""
+        running = self.running[host]
+        if not isinstance(running, Guest):
+            raise FleetError(f"{host} has no console: its kernel is this machine's")
+        return {"console": "\n".join(running.console)}
 
     def end_faults(self) -> float | None:
         """End the faults whose time is over; seconds until the next ends, None when there is none."""
@@ -199,7 +279,9 @@ class Rack:
         for (order, host), end in list(self.ends.items()):
             if end <= now:
                 ORDERS[order](self, host=host)
-        return min((end - now for end in self.ends.values()), default=None)
+        times = [end - now for end in self.ends.values()]
+        beat = self.beat()
+        return min([*times, *([] if beat is None else [beat])], default=None)
 
 
 ORDERS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -209,28 +291,25 @@ ORDERS: dict[str, Callable[..., dict[str, Any]]] = {
     "freeze": Rack.freeze,
     "thaw": Rack.thaw,
     "reboot": Rack.reboot,
+    "console": Rack.say,
+    "pulse": Rack.pulse,
+    "still": Rack.still,
+    "deafen": Rack.deafen,
+}
+KINDS: dict[str, Callable[[Rack, str, bool], Any]] = {
+    "freeze": lambda rack, host, there: rack.stopped(host, frozen=there),
+    "deaf": Rack.deafen,
+    "carrier": Rack.carrier,
 }
 
 
 def answers(node: Node, deadline: float) -> None:
     """Wait until the host's sshd greets. Raises FleetError when it does not in time."""
+    patience = 10.0 if node.guest else 0.2  # a guest is slow, and each new call would make it slower
     while True:
-        with contextlib.suppress(OSError), socket.create_connection((node.address, 22), timeout=0.2) as caller:
+        with contextlib.suppress(OSError), socket.create_connection((node.address, 22), timeout=patience) as caller:
             if caller.recv(256).startswith(b"SSH-"):
                 return
         if time.monotonic() > deadline:
             raise FleetError(f"{node.name}: no sshd answers at {node.address}")
         time.sleep(0.02)
-
-
-def family(pid: int) -> list[int]:
-    """A process and all its descendants, parents first."""
-    parents: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            child, rest = path.read_text().split(" ", 1)
-            parents.setdefault(int(rest.rpartition(")")[2].split()[1]), []).append(int(child))
-    found = [pid]
-    for each in found:
-        found += parents.get(each, [])
-    return found

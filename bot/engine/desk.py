@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from bot.core import outline
 from bot.core.across import Aside, aside, probes_across
 from bot.core.approval import Decision, Record, stamp
 from bot.core.ask import Ask, Progress
@@ -78,7 +79,7 @@ class DutyDesk:
             hosts=tuple(done[host.name] for host in hosts),
         )
         await self._log(ask, report)
-        return report
+        return report.model_copy(update={"summary": outline.summary(report)})
 
     async def pods(self, ask: Ask, tell: Callable[[Progress], None]) -> PodsReport:
         """Read the hosts, and give each as a table of its network namespaces and pods. Raises AskError."""

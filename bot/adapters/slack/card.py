@@ -187,9 +187,11 @@ def _life(record: Record, now: datetime) -> Iterable[Block]:
 
 
 def _body(change: Mapping[str, Any], record: Record) -> Iterable[Block]:
-    """Everything that will happen, from the digested bytes."""
+    """Everything that will happen, from the digested bytes: what it is and may do before how it is done."""
     plan = change["plan"]
-    yield rich(line(run(plan["summary"], bold=True, most=WHOLE)))
+    harm = (("Risk", plan["risk"]), ("Impact", plan["impact"]), ("Does not fix", plan["not_fixed"]))
+    told = [line(run(f"{name}: ", bold=True), run(text, most=WHOLE)) for name, text in harm if text]
+    yield rich(line(run(plan["summary"], bold=True, most=WHOLE)), bullets(told))
     yield _commands(f"Runs on {change['host']}", plan["steps"])
     if plan["inverse"]:
         yield _commands("Undo", plan["inverse"])
@@ -198,9 +200,6 @@ def _body(change: Mapping[str, Any], record: Record) -> Iterable[Block]:
     yield _checks("Only if, at that moment", plan["precondition"])
     yield _checks("Done when", plan["verify"])
     facts: list[tuple[str, str]] = [
-        ("Risk", plan["risk"]),
-        ("Impact", plan["impact"]),
-        ("Does not fix", plan["not_fixed"]),
         ("For", f"{change['finding']} (playbook {change['playbook']} {change['playbook_revision'][:12]})"),
         ("Action", f"{change['action']} {json.dumps(change['with'], sort_keys=True)}"),
         ("Host key", change["host_key"]),

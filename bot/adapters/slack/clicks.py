@@ -18,7 +18,7 @@ from bot.adapters.slack.inbox import Job
 from bot.adapters.slack.memory import Card, Thread, change_of
 from bot.adapters.slack.talk import told
 from bot.adapters.slack.where import Where, answer
-from bot.core.approval import Declined, stamp
+from bot.core.approval import Declined, State, stamp
 from bot.core.audit import Event
 from bot.core.errors import AskError
 from bot.core.policy import Standing
@@ -98,6 +98,15 @@ def misplaced(click: Click, card: Card | None, team: str, app: str) -> str:
     return ""
 
 
+def who_may(declined: Declined, action: str) -> tuple[str, ...]:
+    """Who could have approved it, where that still matters and the reason does not name them already. Pure."""
+    record = declined.record
+    told = record.approval in declined.reason or "approvers are" in declined.reason
+    return (
+        () if told or action != APPROVE or record.state is not State.PENDING else (f"May approve: {record.approval}.",)
+    )
+
+
 @dataclass
 class Clicks:
     """Takes clicks to the desk. `app` is our app id, as the socket's hello named it ("" before: all refused)."""
@@ -144,11 +153,8 @@ class Clicks:
         else:
             decision = await self.desk.deny(change, standing, "")
         if isinstance(decision, Declined):
-            may = decision.record.approval
-            more = [f"Who may approve: {may}."] if may and click.action == APPROVE else []
-            await self._say(
-                click, f"Not {'approved' if click.action == APPROVE else 'denied'}.", decision.reason, *more
-            )
+            title = f"Not {'approved' if click.action == APPROVE else 'denied'}."
+            await self._say(click, title, decision.reason, *who_may(decision, click.action))
 
     async def _refuse(self, click: Click, change: str | None, reason: str) -> None:
         """A click that never reached the desk: the log keeps it, its presser is told."""

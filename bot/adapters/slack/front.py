@@ -44,6 +44,8 @@ class Tuning:
     name: str = "/netdiag"
     audit_channel: str = ""
     """Channel id for the log's signed heads; empty: none are posted."""
+    pages: str = ""
+    """Base address of the pages about findings; empty: findings link nowhere."""
     runs_at_once: int = 4
     clicks_at_once: int = 8
     drain: float = 10.0
@@ -73,7 +75,7 @@ class SlackFront:
         name = self._tuning.name
         self._anchor = Anchor(api, head, self._tuning.audit_channel)
         self._follower = Follower(api, journal, clock, mutated=self._anchor.want)
-        self._runs = Runs(api, desk, journal, self._follower, name=name)
+        self._runs = Runs(api, desk, journal, self._follower, name=name, pages=self._tuning.pages)
         self._clicks = Clicks(api, desk, journal, directory, self._follower, clock)
         self._questions = Questions(journal, clock, catalog, head, self._lines, name)
         handlers = {

@@ -15,6 +15,3 @@ SEVERITY: Mapping[Severity, str] = {
     Severity.WARNING: "▲ warning",
     Severity.INFO: "· info",
 }
-ORDER = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
-"""Worst first; unknown before ok, because nobody has looked there."""
-RANK: Mapping[Severity, int] = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}

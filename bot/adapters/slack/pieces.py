@@ -66,6 +66,11 @@ def run(text: str, *, bold: bool = False, code: bool = False, italic: bool = Fal
     return element | {"style": style} if style else element
 
 
+def link(url: str, text: str) -> Element:
+    """A link with a text of ours; the address must be ours, too."""
+    return {"type": "link", "url": url, "text": neutral(text, 100)}
+
+
 def who(key: str) -> Element:
     """An actor's key as a Slack mention when it is one of Slack's, else as text."""
     match = _USER.fullmatch(key)

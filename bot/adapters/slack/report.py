@@ -1,12 +1,11 @@
 """How is a report told in a channel? One parent message, and the evidence in its thread. Pure."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.adapters.slack.marks import ORDER, RANK, SEVERITY, STATUS
+from bot.adapters.slack.marks import SEVERITY, STATUS
 from bot.adapters.slack.pieces import (
     LINE_MAX,
     Block,
@@ -18,6 +17,7 @@ from bot.adapters.slack.pieces import (
     fallback,
     header,
     line,
+    link,
     literal,
     packed,
     quote,
@@ -25,8 +25,10 @@ from bot.adapters.slack.pieces import (
     run,
     who,
 )
+from bot.core import outline
 from bot.core.ask import Progress
-from bot.core.report import Finding, HostReport, Proposal, Report, Status
+from bot.core.outline import by_badness, counts, plural, roots, symptoms
+from bot.core.report import Doubt, Finding, HostReport, Lead, Proposal, Report, Severity, Status
 from bot.core.text import neutral
 
 LEADS = 6
@@ -37,6 +39,10 @@ FINDINGS = 10
 """Root causes of one host told in the thread; all of them are in the file."""
 HOSTS = 12
 """Hosts with a message of their own; the others are in the file."""
+PLACES = 3
+"""Places of one fault on a host that are told with their evidence."""
+FEW = 12
+"""Healthy checks that are told by name."""
 NAMES = 40
 
 
@@ -63,44 +69,41 @@ def failed(command: str, asker: str, reason: str) -> Message:
 
 
 def parent(report: Report) -> Message:
-    """The answer in short: status, the root causes first, how many hosts are how."""
-    hosts = sorted(report.hosts, key=lambda host: ORDER.index(host.status))
-    head = f"{STATUS[worst(report)]}: {_subject(report)}"
-    leads = [
-        (host, finding) for host in hosts for finding in roots(host) if finding.severity in ("critical", "warning")
-    ]
-    leads.sort(key=lambda pair: RANK[pair[1].severity])
+    """The answer in short: status, each root cause once with the hosts it is on, how many hosts are how."""
+    short = outline.summary(report)
+    head = f"{STATUS[short.status]}: {_subject(report)}"
+    leads = [lead for lead in short.causes if lead.severity is not Severity.INFO]
     parts: list[Element] = []
-    if len(hosts) > 1:
-        parts.append(line(run(counts(report), bold=True)))
     if leads:
-        parts.append(bullets(_lead(host, finding, len(hosts) > 1) for host, finding in leads[:LEADS]))
+        parts.append(bullets(_lead(lead, len(report.hosts) > 1) for lead in leads[:LEADS]))
     if len(leads) > LEADS:
-        parts.append(line(f"and {len(leads) - LEADS} more in the thread"))
-    parts += _unsure(hosts)
+        parts.append(line(f"and {len(leads) - LEADS} more causes in the thread"))
+    parts += _unsure(report.hosts)
     if not parts:
-        checked = len(hosts[0].healthy) if hosts else 0
-        parts.append(line(f"Nothing found: all {checked} checks had their evidence." if hosts else "No host was read."))
-    offered = sum(proposal.refused is None for host in hosts for proposal in host.proposals)
+        checked = f"Nothing found: all {plural(short.checks, 'check')} had their evidence."
+        parts.append(line(checked if report.hosts else "No host was read."))
+    offered = sum(proposal.refused is None for host in report.hosts for proposal in host.proposals)
     tail = f"{offered} proposed change{'s' * (offered != 1)}" if offered else "no change proposed"
-    playbooks = ", ".join(report.playbooks) or "all playbooks"
-    small = f"{report.target or _subject(report)} · {playbooks} · {report.seconds:.1f} s · {tail} · run {report.run}"
-    text = fallback(head, *(finding.summary for _, finding in leads[:2]), tail)
-    return Message(text, (header(head), rich(*parts), context(small), _by(report.asker)))
+    small = f"{report.target or _subject(report)} · {_playbooks(report)} · {report.seconds:.1f} s · {tail} · "
+    text = fallback(head, *(lead.summary for lead in leads[:2]), tail)
+    return Message(text, (header(head), rich(*parts), context(f"{small}run {report.run}"), _by(report.asker)))
 
 
-def thread(report: Report) -> Thread:
-    """Findings with evidence, host by host; hosts with nothing to tell share one message."""
-    hosts = sorted(report.hosts, key=lambda host: ORDER.index(host.status))
+def thread(report: Report, pages: str = "") -> Thread:
+    """Findings with evidence, host by host; hosts with nothing to tell share one message.
+
+    `pages` is the base address of the pages about findings.
+    """
+    hosts = by_badness(report.hosts)
     alone = len(hosts) == 1
     unreachable = [host for host in hosts if host.failure is not None]
     telling = [host for host in hosts if host.failure is None and (alone or _tells(host))]
     quiet = [host for host in hosts if host.failure is None and host not in telling]
-    messages = [message for host in telling[:HOSTS] for message in host_messages(host)]
+    messages = [message for host in telling[:HOSTS] for message in host_messages(host, report, pages)]
     if unreachable:
         messages += packed(fallback(f"{len(unreachable)} hosts could not be read"), _unreachable(unreachable))
     if quiet:
-        messages += _quiet(quiet)
+        messages += _quiet(quiet, report)
     files: tuple[File, ...] = ()
     if len(telling) > HOSTS or any(cut(host) for host in telling):
         title = f"Everything found by run {report.run}"
@@ -111,46 +114,27 @@ def thread(report: Report) -> Thread:
     return Thread(tuple(messages), files)
 
 
-def worst(report: Report) -> Status:
-    """The status of the whole: the worst of its hosts, unknown when there is none."""
-    return min((host.status for host in report.hosts), key=ORDER.index, default=Status.UNKNOWN)
-
-
-def counts(report: Report) -> str:
-    """`2 critical, 1 unknown, 9 ok`."""
-    by = Counter(host.status for host in report.hosts)
-    return ", ".join(f"{by[status]} {status}" for status in ORDER if by[status])
-
-
-def roots(host: HostReport) -> tuple[Finding, ...]:
-    """The findings that no other finding of this host explains, worst first."""
-    known = {finding.fingerprint for finding in host.findings}
-    found = [finding for finding in host.findings if finding.explained_by not in known]
-    return tuple(sorted(found or host.findings, key=lambda finding: RANK[finding.severity]))
-
-
-def symptoms(host: HostReport, root: Finding) -> tuple[Finding, ...]:
-    """What this root cause explains, directly or through others; a circle ends where it began."""
-    reached, before = {root.fingerprint}, 0
-    while len(reached) != before:
-        before = len(reached)
-        reached |= {finding.fingerprint for finding in host.findings if finding.explained_by in reached}
-    return tuple(finding for finding in host.findings if finding is not root and finding.fingerprint in reached)
-
-
-def host_messages(host: HostReport) -> tuple[Message, ...]:
-    """One host in the thread: root causes with evidence, symptoms folded, then what was healthy and what is unknown."""
+def host_messages(host: HostReport, report: Report, pages: str = "") -> tuple[Message, ...]:
+    """One host in the thread: root causes with evidence, symptoms folded, then what is unknown and what is well."""
     head = f"{STATUS[host.status]}: {host.host}"
     blocks = [header(head)]
-    blocks += [rich(*_finding(host, finding)) for finding in roots(host)[:FINDINGS]]
+    shown = 0
+    for group in outline.alike(roots(host)):
+        told = group[: min(PLACES, FINDINGS - shown)]
+        shown += len(told)
+        blocks += [rich(*_finding(host, finding, pages)) for finding in told]
+        if told and len(group) > len(told):
+            blocks.append(rich(*_elsewhere(group[len(told) :])))
+    if shown == FINDINGS and len(roots(host)) > shown:
+        blocks.append(context("More root causes are in the file."))
     refused = [proposal for proposal in host.proposals if proposal.refused is not None]
     if refused:
         blocks.append(rich(line(run("Not proposed", bold=True)), bullets(map(_refused, refused))))
-    unknown = _unknown(host)
+    unknown = outline.doubts(host)
     if unknown:
-        blocks.append(rich(line(run("? Unknown, and why", bold=True)), bullets(unknown)))
+        blocks.append(rich(line(run("? Unknown, and why", bold=True)), bullets(map(_doubt, unknown[:NAMES]))))
     if host.healthy:
-        blocks.append(context(f"✔ Checked and healthy: {_names(host.healthy)}"))
+        blocks.append(context(_healthy(host, report)))
     if host.failure is not None:
         blocks += _unreachable([host])
     if len(blocks) == 1:
@@ -160,11 +144,16 @@ def host_messages(host: HostReport) -> tuple[Message, ...]:
 
 def cut(host: HostReport) -> bool:
     """Whether the thread shows less of this host than was found."""
-    return len(roots(host)) > FINDINGS or any(
-        len(finding.evidence) > EVIDENCE_LINES
-        or any(len(row) > EVIDENCE_WIDTH for row in rows(finding.evidence))
-        or len(finding.cause) > LINE_MAX
-        for finding in host.findings
+    groups = outline.alike(roots(host))
+    return (
+        sum(min(len(group), PLACES) for group in groups) > FINDINGS
+        or any(len(g) > PLACES for g in groups)
+        or any(
+            len(finding.evidence) > EVIDENCE_LINES
+            or any(len(row) > EVIDENCE_WIDTH for row in rows(finding.evidence))
+            or len(finding.cause) > LINE_MAX
+            for finding in host.findings
+        )
     )
 
 
@@ -181,14 +170,14 @@ def value(part: object) -> str:
 def full_text(report: Report) -> str:
     """The whole report as plain text, nothing cut, for the file."""
     lines = [f"netdiag run {neutral(report.run)} of {neutral(report.target)}: {counts(report)}", ""]
-    for host in sorted(report.hosts, key=lambda host: ORDER.index(host.status)):
+    for host in by_badness(report.hosts):
         lines.append(f"{host.host}: {STATUS[host.status]}")
         for finding in (part for root in roots(host) for part in (root, *symptoms(host, root))):
             lines.append(f"  {SEVERITY[finding.severity]} {finding.id}: {neutral(finding.summary, 4_000)}")
             lines += [f"    because: {neutral(finding.cause, 4_000)}"] if finding.cause else []
             lines += [f"    {name}: {neutral(value(part), 200)}" for name, part in finding.scope.items()]
             lines += [f"    {row}" for row in rows(finding.evidence)]
-        lines += [f"  ? {row}" for row in _unknown(host)]
+        lines += [f"  ? {row}" for row in _unknown(host, 10_000)]
         lines += [f"  ✔ {neutral(name)}" for name in host.healthy]
         lines += [f"  could not be read: {neutral(host.failure.reason, 400)}"] if host.failure else []
         lines.append("")
@@ -205,32 +194,56 @@ def _subject(report: Report) -> str:
     return f"{len(report.hosts)} hosts: {counts(report)}" if report.hosts else f"no host for {report.target}"
 
 
-def _lead(host: HostReport, finding: Finding, named: bool) -> Element:
-    place = [run(host.host, bold=True), run(" ")] if named else []
-    explained = len(symptoms(host, finding))
-    tail = [run(f" (explains {explained} more)", italic=True)] if explained else []
-    return line(*place, run(f"{SEVERITY[finding.severity]} ", bold=True), run(finding.summary, most=300), *tail)
+def _playbooks(report: Report) -> str:
+    names = report.playbooks
+    return _names(names, 3) if 0 < len(names) <= 3 else plural(len(names), "playbook")  # noqa: PLR2004 - a line
+
+
+def _lead(lead: Lead, named: bool) -> Element:
+    """One cause in the parent: where it is on several hosts, they are named, and the worst is quoted."""
+    tail = [run(f" (explains {len(lead.explains)} more)", italic=True)] if lead.explains else []
+    if not named:
+        places = [run(f" and in {plural(lead.places - 1, 'more place')}", italic=True)] if lead.places > 1 else []
+        return line(run(f"{SEVERITY[lead.severity]} ", bold=True), run(lead.summary, most=300), *places, *tail)
+    hosts = _names(lead.hosts, 8)
+    if len(lead.hosts) == 1:
+        return line(
+            run(hosts, bold=True), run(f" {SEVERITY[lead.severity]} ", bold=True), run(lead.summary, most=300), *tail
+        )
+    title = lead.title or lead.id
+    return line(
+        run(f"{len(lead.hosts)} hosts {SEVERITY[lead.severity]} {title}: ", bold=True, most=200),
+        run(hosts, most=400),
+        run(f". Such as: {lead.summary}", most=260),
+        *tail,
+    )
 
 
 def _unsure(hosts: Sequence[HostReport]) -> list[Element]:
     """In the parent: which hosts are not known to be well, in one line each kind."""
     dead = [host.host for host in hosts if host.failure is not None]
-    unsure = [host for host in hosts if host.failure is None and _unknown(host)]
+    unsure = [host for host in hosts if outline.doubts(host)]
     told: list[Element] = []
     if dead:
         told.append(line(run("? could not be read: ", bold=True), _names(dead)))
     if unsure and len(hosts) == 1:
-        told.append(line(run(f"? {len(_unknown(unsure[0]))} things unknown", bold=True), ", reasons in the thread"))
+        doubts = outline.doubts(unsure[0])
+        checks, probes = sum(len(doubt.checks) for doubt in doubts), sum(len(doubt.probes) for doubt in doubts)
+        what = f"? {plural(checks, 'check')} unknown" if checks else f"? {plural(probes, 'probe')} without evidence"
+        why = f": {doubts[0].reason}" if len(doubts) == 1 else f", for {len(doubts)} reasons, in the thread"
+        told.append(line(run(what, bold=True), run(why, most=300)))
     elif unsure:
         told.append(line(run("? with something unknown: ", bold=True), _names([host.host for host in unsure])))
     return told
 
 
-def _finding(host: HostReport, finding: Finding) -> Iterator[Element]:
+def _finding(host: HostReport, finding: Finding, pages: str) -> Iterator[Element]:
+    page = [run("  "), link(f"{pages.rstrip('/')}/{finding.id}.md", "what it means")] if pages else []
     yield line(
         run(f"{SEVERITY[finding.severity]} ", bold=True),
         run(finding.title or finding.id, bold=True, most=150),
         run(f"  {finding.id}", code=True, most=100),
+        *page,
     )
     yield line(run(finding.summary))
     if finding.cause:
@@ -248,31 +261,59 @@ def _finding(host: HostReport, finding: Finding) -> Iterator[Element]:
     if folded:
         yield line(run(f"Explains {len(folded)} more", bold=True))
         yield bullets([f"{SEVERITY[part.severity]} {part.id}: {neutral(part.summary, 240)}" for part in folded[:8]])
+    for proposal in outline.shared(host, finding):
+        yield line(run(f"The change {proposal.change} proposed here is for this, too.", italic=True))
+
+
+def _elsewhere(left: Sequence[Finding]) -> Iterator[Element]:
+    """The same fault in more places: a line each, as far as they are few."""
+    yield line(run(f"The same in {plural(len(left), 'more place')}", bold=True))
+    yield bullets([neutral(finding.summary, 200) for finding in left[:8]])
+    if len(left) > 8:  # noqa: PLR2004 - the list above
+        yield line(run(f"and {len(left) - 8} more in the file", italic=True))
 
 
 def _refused(proposal: Proposal) -> Element:
     return line(run(proposal.summary or proposal.action, most=200), f": {neutral(proposal.refused or '', 300)}")
 
 
-def _unknown(host: HostReport) -> list[str]:
-    """What could not be decided, each with its reason; a probe's reason is told once."""
-    told = [f"{neutral(part.id, 100)}: {neutral(part.reason, 300)}" for part in host.undecided]
-    if host.failure is None:
-        missing = (part for part in host.coverage if part.state != "ok")
-        told += [f"probe {neutral(part.probe, 100)}: {neutral(part.reason or 'no reason', 300)}" for part in missing]
-    return told if len(told) <= NAMES else [*told[:NAMES], f"and {len(told) - NAMES} more"]
+def _doubt(doubt: Doubt) -> Element:
+    """One reason, and everything that hangs on it."""
+    what = [plural(len(doubt.checks), "check")] if doubt.checks else []
+    what += [f"probe {_names(doubt.probes, 8)}"] if doubt.probes else []
+    checks = [run(f" ({_names(doubt.checks, 8)})", italic=True, most=500)] if doubt.checks else []
+    return line(run(f"{' and '.join(what)}: ", bold=True, most=400), run(doubt.reason, most=400), *checks)
+
+
+def _unknown(host: HostReport, most: int) -> list[str]:
+    """What could not be told, a line for each reason."""
+    return [
+        f"{neutral(doubt.reason, 400)}: {_names([*doubt.probes, *doubt.checks], most)}"
+        for doubt in outline.doubts(host)
+    ]
+
+
+def _healthy(host: HostReport, report: Report) -> str:
+    """What was checked and is well: by name while they are few, else by playbook."""
+    count = plural(len(host.healthy), "check")
+    if len(host.healthy) <= FEW:
+        return f"✔ Checked and healthy: {_names(host.healthy)}"
+    calm = outline.calm(report, host)
+    return f"✔ {count} healthy" + (f": all of {_names(calm)}" if calm else "")
 
 
 def _tells(host: HostReport) -> bool:
-    return bool(host.findings or host.proposals or _unknown(host)) or host.status is not Status.OK
+    return bool(host.findings or host.proposals or outline.doubts(host)) or host.status is not Status.OK
 
 
-def _quiet(hosts: Sequence[HostReport]) -> tuple[Message, ...]:
+def _quiet(hosts: Sequence[HostReport], report: Report) -> tuple[Message, ...]:
     checks = sorted({name for host in hosts for name in host.healthy})
-    title = f"✔ {len(hosts)} host{'s' * (len(hosts) != 1)} with nothing to tell"
+    title = f"✔ {plural(len(hosts), 'host')} with nothing to tell"
     blocks = [rich(line(run(title, bold=True)), line(_names([host.host for host in hosts])))]
     if checks:
-        blocks.append(context(f"Checked and healthy: {_names(checks)}"))
+        count, playbooks = plural(len(checks), "check"), plural(len(report.playbooks), "playbook")
+        told = _names(checks) if len(checks) <= FEW else f"{count} of {playbooks}: {_names(report.playbooks)}"
+        blocks.append(context(f"Checked and healthy: {told}"))
     return packed(fallback(title), blocks)
 
 

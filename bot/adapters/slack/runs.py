@@ -56,10 +56,11 @@ class Runs:
         follower: Follower,
         *,
         name: str = "/netdiag",
+        pages: str = "",
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._api, self._desk, self._journal, self._follower = api, desk, journal, follower
-        self._name, self._sleep = name, sleep
+        self._name, self._pages, self._sleep = name, pages, sleep
 
     async def ask(self, job: Job) -> None:
         """Read the hosts and answer; whoever asked always hears something."""
@@ -155,7 +156,7 @@ class Runs:
         root = where.thread or posted.ts
         try:
             if isinstance(outcome, Report | PodsReport):
-                parent, told_ = _rendered(outcome)
+                parent, told_ = _rendered(outcome, self._pages)
                 await self._final(posted, root, parent, outcome.run)
                 await self._details(where.channel, root, outcome.run, told_.messages, told_.files)
             else:
@@ -196,10 +197,10 @@ class Runs:
             log.warning("slack.detail.lost", key=key, fault=code(error))
 
 
-def _rendered(outcome: Report | PodsReport) -> tuple[Message, render.Thread]:
+def _rendered(outcome: Report | PodsReport, pages: str) -> tuple[Message, render.Thread]:
     if isinstance(outcome, PodsReport):
         return pods_table.parent(outcome), pods_table.thread(outcome)
-    return render.parent(outcome), render.thread(outcome)
+    return render.parent(outcome), render.thread(outcome, pages)
 
 
 def _words(outcome: Outcome, typed: str) -> Message:

@@ -148,10 +148,13 @@ class Store:
             row = await rows.one(connection, select(tables.heads).order_by(tables.heads.c.seq.desc()).limit(1))
             return None if row is None else Head(self.epoch, row["seq"], row["hash"], row["signature"])
 
-    async def verify(self, anchors: Sequence[Head] = (), *, first: int = 1) -> Verification:
-        """Hold the stored log against its signatures, the heads remembered beside it, and anchors kept elsewhere."""
+    async def verify(self, anchors: Sequence[Head] = (), *, first: int = 1, key: bytes | None = None) -> Verification:
+        """Hold the stored log against its signatures, the heads remembered beside it, and anchors kept elsewhere.
+
+        `key` is the public key kept elsewhere; without it the one in the state directory is believed.
+        """
         outside = (*self._seal.all(), *anchors)
-        verifier = Verifier(await self.heads(), self._keys.public, outside, first)
+        verifier = Verifier(await self.heads(), key or self._keys.public, outside, first)
         async for entry in self.entries(first=first):
             if not verifier.take(entry):
                 break

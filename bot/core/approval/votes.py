@@ -132,7 +132,8 @@ def voter(record: Record, standing: Standing, policy: Policy, asked: Requirement
     plan = record.change.plan
     risk = access.strictness(plan.risk, reversible=bool(plan.inverse))
     if name in requesters(record, policy) and not access.may_approve_own(policy, risk):
-        return Denied(f"{name} asked for this change, so somebody else must approve it ({record.approval})")
+        others = access.approvers(policy, asked.groups, without=requesters(record, policy))
+        return Denied(f"{name} asked for this change, so somebody else must approve it: {others} ({record.approval})")
     return name
 
 

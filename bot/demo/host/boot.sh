@@ -8,38 +8,8 @@ name=$1 disk=$2 python=$3 prefix=$4 cgroups=$5 mode=$6
 
 read -r pid _ </proc/self/stat # this /proc is still the machine's
 hostname "$name" 2>/dev/null || echo "$name" >/proc/sys/kernel/hostname
-cd "$disk"
-
-whole() { mount -t overlay overlay -o "lowerdir=/,upperdir=$disk/upper,workdir=$disk/work" root; }
-
-# Without overlay: the machine's directories read-only, a private copy of /etc, and everything that a host writes empty.
-pieces() {
-    mount --bind upper root
-    cp -an /etc/. root/etc/ 2>/dev/null || :
-    for path in /*; do
-        entry=${path#/}
-        case $entry in proc | sys | dev | run | lost+found) continue ;; esac
-        [ -e "root/$entry" ] || [ -L "root/$entry" ] && continue
-        if [ -L "$path" ]; then
-            cp -P "$path" "root/$entry"
-        elif [ -d "$path" ]; then
-            mkdir "root/$entry"
-            mount --bind "$path" "root/$entry"
-            mount -o remount,bind,ro "root/$entry"
-        fi
-    done
-    echo "weak the root is made of read-only bind mounts, because an overlay of / cannot be had here"
-}
-
-if [ "$mode" = bind ] || ! whole 2>/dev/null; then pieces; fi
-cd root
-mkdir -p proc sys dev run
-
-if [ ! -x ".$python" ]; then # the interpreter lives in a directory that the private root hides
-    mkdir -p ".$prefix"
-    mount --bind "$prefix" ".$prefix"
-    mount -o remount,bind,ro ".$prefix"
-fi
+. "${0%/*}/root.sh"
+private_root
 
 mount -t proc -o nosuid,nodev,noexec proc proc
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys

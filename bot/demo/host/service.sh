@@ -7,11 +7,12 @@
 # Default-Stop:      0 1 6
 # Short-Description: A service of the demo fleet, named by this file and set up in /etc/default
 ### END INIT INFO
-# /etc/default/NAME sets COMMAND, optionally POD (it runs in one) and RELOAD (the signal that reloads it).
+# /etc/default/NAME sets COMMAND, optionally POD (it runs in one) and RELOAD (the signal that reloads it)
+# and READY (a path that is there once it serves).
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 name=${0##*/}
 pidfile=/run/$name.pid
-POD='' RELOAD=''
+POD='' RELOAD='' READY=''
 . "/etc/default/$name"
 
 running() { [ -s "$pidfile" ] && kill -0 "$(cat "$pidfile")" 2>/dev/null; }
@@ -24,6 +25,11 @@ start() {
         # shellcheck disable=SC2086 # words on purpose
         setsid $COMMAND </dev/null >>"/var/log/$name.log" 2>&1 &
         echo $! >"$pidfile"
+        tries=50
+        while [ -n "$READY" ] && [ ! -e "$READY" ] && [ $tries -gt 0 ]; do
+            sleep 0.1
+            tries=$((tries - 1))
+        done
     fi
 }
 

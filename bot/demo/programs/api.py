@@ -1,4 +1,4 @@
-"""A busy and healthy server: it greets, echoes, keeps thousands of clients, and empties its accept queue at every turn.
+"""A busy and healthy server: it greets, echoes, hangs up on "bye", and empties its accept queue at every turn.
 
 Usage: api.py PORT. The greeting tells a client that it left the accept queue, so that clients can keep the queue short.
 """
@@ -30,7 +30,7 @@ def serve(listener: socket.socket) -> None:
                 continue
             except OSError:
                 said = b""
-            if not said:
+            if not said or said.startswith(b"bye"):
                 clients.pop(descriptor).close()
         with contextlib.suppress(BlockingIOError):
             while True:

@@ -92,6 +92,14 @@ def test_an_irreversible_change_says_so_and_offers_no_revert() -> None:
     assert not offers(record(made, state=State.DONE), START).revert
 
 
+def test_a_proposal_says_what_it_may_do_before_how_it_is_done() -> None:
+    made = change(plan=plan(Risk.MEDIUM).model_copy(update={"impact": "some resets", "not_fixed": "the backlog"}))
+    told = words(card(record(made), "token", START))
+    order = [made.plan.summary, "Risk: ", "Impact: ", "Does not fix: ", "Runs on ", "Undo", "Only if", "Done when"]
+    places = [told.index(part) for part in order]
+    assert places == sorted(places)
+
+
 def test_the_card_shows_everything_that_is_digested() -> None:
     made = change(
         plan=plan(Risk.MEDIUM).model_copy(update={"impact": "some resets", "not_fixed": "the listener's backlog"}),

@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from bot.adapters.slack.api import SlackApi
-from bot.adapters.slack.clicks import Click, misplaced, read
+from bot.adapters.slack.card import APPROVE, DENY
+from bot.adapters.slack.clicks import Click, misplaced, read, who_may
 from bot.adapters.slack.directory import MAY_BE_TRUE_OF_OTHERS, MUST_BE_FALSE, SlackDirectory, fault, shared_fault
 from bot.adapters.slack.memory import Card
+from bot.core.approval import Declined, Record, State
+from tests.fakes.approval import change
 
 MEMBER: dict[str, Any] = {
     "id": "U0BOB",
@@ -131,3 +134,22 @@ def test_the_same_click_has_the_same_key_and_another_has_not() -> None:
     other = read(BODY | {"user": BODY["user"] | {"id": "U0EVE"}})
     assert other.key != read(BODY).key
     assert isinstance(other, Click)
+
+
+@pytest.mark.parametrize(
+    ("reason", "action", "fields", "said"),
+    [
+        ("alice is nobody in the access policy", APPROVE, {}, ("May approve: 1 of net-oncall within 30 min.",)),
+        ("eve is not in net-oncall: approvers are alice, bob", APPROVE, {}, ()),
+        ("alice asked for it: bob (1 of net-oncall within 30 min)", APPROVE, {}, ()),
+        ("it was approved already", APPROVE, {"state": State.APPROVED}, ()),
+        ("alice is nobody in the access policy", DENY, {}, ()),
+    ],
+)
+def test_a_refusal_names_who_may_approve_once_and_only_while_it_matters(
+    reason: str, action: str, fields: dict[str, Any], said: tuple[str, ...]
+) -> None:
+    values: dict[str, Any] = {"approval": "1 of net-oncall within 30 min", **fields}
+    made = change()
+    declined = Declined(Record(change=made, digest=made.digest, **values), reason)
+    assert who_may(declined, action) == said

@@ -105,7 +105,7 @@ def test_nothing_that_a_host_prints_becomes_markup(text: str) -> None:
     made = hostile(text)
     messages = [
         *everything(made),
-        *render.host_messages(made.hosts[0]),
+        *render.host_messages(made.hosts[0], made),
         render.progress(text, f"slack:T1:{text}", Progress("r", 1, 2, text)),
         render.failed(text, text, text),
         talk.told(text, text),
@@ -123,7 +123,9 @@ def test_nothing_that_a_host_prints_becomes_markup(text: str) -> None:
 @example("U0")
 @given(st.text(max_size=300))
 def test_no_text_whatever_breaks_a_report(text: str) -> None:
-    asker = who(text).get("user_id")  # the text stands for the one who asked as well, who may be mentioned
+    asker = who(f"slack:T1:{text}").get(
+        "user_id"
+    )  # the text stands for the one who asked as well, who may be mentioned
     for message in everything(hostile(text)):
         assert faults(message.body()) == []
         assert markup_left(message.text, message.blocks, frozenset({asker})) == []
@@ -141,8 +143,10 @@ def test_what_is_unknown_is_told_with_its_reason_and_never_as_healthy() -> None:
     [message] = render.thread(report(sick())).messages
     told = words(message)
     assert "no permission to read /proc/1/net" in told
-    assert "probe socket_fds: timed out after 5 s" in told
-    assert "2 things unknown" in words(render.parent(report(sick())))
+    assert '"probe socket_fds: "' in told
+    assert told.index("probe socket_fds") < told.index("timed out after 5 s")
+    assert "1 check unknown" in words(render.parent(report(sick())))
+    assert "for 2 reasons" in words(render.parent(report(sick())))
     assert "Checked and healthy: tcp-memory, listen-drops" in told
 
 
@@ -171,6 +175,55 @@ def test_what_a_message_cuts_is_whole_in_a_file() -> None:
     [file] = found.files
     assert all(f"k{n}: {'v' * 400}{n}" in file.text for n in range(300))
     assert "in the file" in words(found.messages[0])
+
+
+def test_hosts_with_the_same_cause_are_one_line_of_the_parent() -> None:
+    made = report(*(sick(f"node-{n}") for n in range(14)), dead(), host("well"))
+    told = words(render.parent(made))
+    assert told.count("accept queue full") == 1
+    assert "14 hosts ✖ critical Accept queue overflows" in told
+    assert "node-0, node-1" in told
+    assert "and 6 more" in told
+
+
+def test_the_same_fault_in_many_places_is_told_in_full_for_the_first_and_in_a_line_for_the_others() -> None:
+    places = tuple(finding(fingerprint=f"f{n}", summary=f"queue of pod-{n:02} full") for n in range(30))
+    found = render.thread(report(host(status=Status.CRITICAL, findings=places)))
+    told = words(found.messages[0])
+    assert told.count("The process accepts more slowly") == render.PLACES
+    assert "The same in 27 more places" in told
+    assert "queue of pod-10 full" in told
+    assert "queue of pod-11 full" not in told
+    assert "queue of pod-29 full" in found.files[0].text
+
+
+def test_what_many_playbooks_found_healthy_is_folded_and_one_reason_is_told_once() -> None:
+    undecided = tuple(Undecided(id=f"c{n}", playbook=f"p{n % 4}", reason="tcp_ext: needs root") for n in range(30))
+    lost = (Coverage(probe="tcp_ext", state="unknown", reason="needs root"),)
+    many = tuple(f"check-{n}" for n in range(60))
+    names = tuple(f"p{n}" for n in range(20))
+    made = report(host(status=Status.UNKNOWN, healthy=many, undecided=undecided, coverage=lost), playbooks=names)
+    told = words(render.thread(made).messages[0])
+    assert told.count("needs root") == 1
+    assert "30 checks and probe tcp_ext: " in told
+    assert "60 checks healthy: all of p4, p5" in told
+    assert "check-7" not in told
+    assert "30 checks unknown" in words(render.parent(made))
+
+
+def test_a_change_that_cures_two_faults_is_told_with_both() -> None:
+    offer = Offer(action="service.restart", params={"unit": "shop"})
+    first, second = finding("a", offers=(offer,)), finding("b", fingerprint="b", offers=(offer,))
+    change = proposal(change="c77", action="service.restart", fingerprint=first.fingerprint, with_={"unit": "shop"})
+    told = words(render.thread(report(host(findings=(first, second), proposals=(change,)))).messages[0])
+    assert told.count("The change c77 proposed here is for this, too.") == 1
+
+
+def test_a_finding_links_to_its_page_only_where_a_base_address_is_configured() -> None:
+    made = report(sick())
+    linked = words(render.thread(made, "https://example.com/findings/").messages[0])
+    assert '"url": "https://example.com/findings/accept-queue-overflow.md"' in linked
+    assert '"type": "link"' not in words(render.thread(made).messages[0])
 
 
 def test_a_fleet_is_told_worst_first_and_quiet_hosts_share_one_message() -> None:
