@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 
@@ -41,6 +41,7 @@ def test_without_the_right_to_make_hosts_recorded_ones_answer_and_are_named_so(t
         assert all(name.startswith("recorded-") for name in hosts)
         assert hosts["recorded-node-3"]["status"] == "critical"
         assert all(p["refused"] for host in hosts.values() for p in host["proposals"]), "a recording cannot be changed"
-        assert urlopen(demo.story["url"]).status == 200
+        browser = build_opener(HTTPCookieProcessor())
+        assert browser.open(demo.story["url"]).status == 200
     finally:
         assert stop_demo(process) == 0
