@@ -15,6 +15,8 @@ import typer
 from typer.core import TyperGroup
 
 from bot import actions
+from bot.adapters.files.inventory import load_inventory
+from bot.adapters.files.policy import read_policy
 from bot.adapters.slack import words
 from bot.cli import cli, commands
 from bot.core.approval import LATE, REFUSED, TRANSITIONS, State, diagram
@@ -71,7 +73,9 @@ def parse(command: str) -> None:
         assert arguments[0] in at.commands, f"{command}: no command {arguments[0]!r}"
         at, arguments = at.commands[arguments[0]], arguments[1:]
     needed = [part for part in at.params if part.param_type_name == "argument" and part.required]
-    if arguments or not needed:  # `netdiag record` alone names the command
+    if arguments and any(arguments[-1] in part.opts for part in at.params):
+        arguments.pop()  # `netdiag run --inventory` names the option
+    if arguments or not needed:  # and `netdiag record` the command
         at.make_context(at.name, arguments)
 
 
@@ -120,6 +124,34 @@ def test_the_table_of_settings_is_complete_and_its_defaults_are_true() -> None:
     for key, default in told.items():
         if re.fullmatch(r"\d+", default):
             assert float(default) == getattr(plain, key), key
+
+
+# --- files shown -----------------------------------------------------------------------------------------------------
+
+
+def shown_files(name: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text(name), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/approval.md"])
+def test_every_inventory_and_policy_shown_is_one(name: str, tmp_path: Path) -> None:
+    seen = 0
+    for content in shown_files(name, "yaml"):
+        if re.search(r"^hosts:", content, re.MULTILINE):
+            (tmp_path / "hosts.yaml").write_text(content)
+            assert load_inventory(tmp_path).hosts
+        else:
+            policy = read_policy(content.encode(), name, "1")
+            assert policy.rules or policy.empty
+        seen += 1
+    assert seen
+
+
+def test_every_settings_file_shown_is_one(tmp_path: Path) -> None:
+    (shown,) = shown_files("docs/operations.md", "toml")
+    file = tmp_path / "netdiag.toml"
+    file.write_text(re.sub(r"file:[^\"]+", f"file:{file}", shown))
+    assert load(environ={"NETDIAG_CONFIG": str(file)}).slack_app_token is not None
 
 
 # --- what is generated -----------------------------------------------------------------------------------------------
