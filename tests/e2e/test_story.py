@@ -114,6 +114,7 @@ def test_a_question_becomes_a_cure_that_the_kernel_confirms(page: Page, demo: De
     page.screenshot(path=shots / "5-follow-up.png")
     press(page, second, "Approve")
     expect(second).to_contain_text("applied and verified", timeout=SLOW)
+    expect(parent).to_contain_text("resolved, was", timeout=SLOW)
     page.screenshot(path=shots / "6-resolved.png")
     assert demo.listener()[1] == 4096
 

@@ -16,8 +16,9 @@ from slack_sdk.errors import SlackApiError
 
 from bot.adapters.slack.api import NO_PLACE, UNREACHABLE, Posted, SlackApi, code
 from bot.adapters.slack.card import card, expired, headline
-from bot.adapters.slack.memory import FOLLOWED, NOTE, TOKEN, Card, Thread
+from bot.adapters.slack.memory import FOLLOWED, NOTE, TOKEN, Card, Thread, Verdict
 from bot.adapters.slack.pieces import Message, fallback, line, rich, run, who
+from bot.adapters.slack.since import since
 from bot.adapters.slack.talk import told
 from bot.core.approval import Effect, Record, State
 from bot.engine.ports import Clock, Journal
@@ -46,6 +47,7 @@ class Follower:
     _again: dict[str, int] = field(default_factory=dict)
     _waiting: dict[str, Record] = field(default_factory=dict)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _parents: asyncio.Lock = field(default_factory=asyncio.Lock)
     _serial: int = 0
 
     def hold(self, run_id: str) -> None:
@@ -148,6 +150,26 @@ class Follower:
             await self.api.update(Posted(receipt.channel, receipt.ts), message)
             await replace(receipt, shown=_print(message)).keep(self.journal, record.change.id)
         await self._note(record, receipt)
+        if record.state is State.DONE and (record.effect is not Effect.NOT_CHECKED or record.reverted_by):
+            await self._retell(record.run)
+
+    async def _retell(self, run: str) -> None:
+        """The parent message of the run says what became of its causes."""
+        async with self._parents:
+            verdict = await Verdict.of(self.journal, run)
+            if verdict is None:
+                return
+            records = [record for record in await self.journal.list(limit=500) if record.run == run]
+            message = since(verdict, records[::-1])
+            if message is None or _print(message) == verdict.shown:
+                return
+            try:
+                await self.api.update(Posted(verdict.channel, verdict.ts), message)
+            except SlackApiError as error:
+                if code(error) not in GONE:
+                    raise
+                log.warning("slack.parent.gone", run=run, fault=code(error))
+            await replace(verdict, shown=_print(message)).keep(self.journal, run)
 
     async def _post(self, record: Record, thread: Thread, begun: Card | None) -> Card:
         """Post the card. The token is written down first: a card begun before a crash is looked for, not doubled."""

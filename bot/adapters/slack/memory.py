@@ -10,6 +10,7 @@ from typing import Any, Self
 from bot.engine.ports import Journal
 
 THREAD, CARD, TOKEN, NOTE, FOLLOWED = "thread", "card", "slack-token", "slack-note", "slack-followed"
+VERDICT = "slack-verdict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,34 @@ class Card:
     async def keep(self, journal: Journal, change: str) -> None:
         """Remember it for the change."""
         await journal.replace(CARD, change, asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The parent message of a run as it was first told, and the root causes in it as (host, fingerprint, name).
+
+    `shown` tells which rendering it shows since.
+    """
+
+    channel: str
+    ts: str
+    text: str
+    blocks: tuple[dict[str, Any], ...]
+    roots: tuple[tuple[str, str, str], ...]
+    shown: str = ""
+
+    @classmethod
+    async def of(cls, journal: Journal, run: str) -> Self | None:
+        """The parent message of a run."""
+        value = await journal.recall(VERDICT, run) if run else None
+        if value is None:
+            return None
+        roots = tuple((str(host), str(mark), str(name)) for host, mark, name in value["roots"])
+        return cls(**{**value, "blocks": tuple(value["blocks"]), "roots": roots})
+
+    async def keep(self, journal: Journal, run: str) -> None:
+        """Remember it for the run."""
+        await journal.replace(VERDICT, run, asdict(self))
 
 
 async def change_of(journal: Journal, token: str) -> str | None:

@@ -114,6 +114,12 @@ def thread(report: Report, pages: str = "") -> Thread:
     return Thread(tuple(messages), files)
 
 
+def grave(report: Report) -> Iterator[tuple[HostReport, Finding]]:
+    """Every root cause that gives its host a bad status."""
+    for host in by_badness(report.hosts):
+        yield from ((host, finding) for finding in roots(host) if finding.severity is not Severity.INFO)
+
+
 def host_messages(host: HostReport, report: Report, pages: str = "") -> tuple[Message, ...]:
     """One host in the thread: root causes with evidence, symptoms folded, then what is unknown and what is well."""
     head = f"{STATUS[host.status]}: {host.host}"

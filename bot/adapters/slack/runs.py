@@ -13,7 +13,7 @@ from bot.adapters.slack.api import NO_PLACE, UNREACHABLE, Posted, SlackApi, code
 from bot.adapters.slack.directory import channel_fault
 from bot.adapters.slack.follow import GONE, Follower
 from bot.adapters.slack.inbox import Job
-from bot.adapters.slack.memory import Thread
+from bot.adapters.slack.memory import Thread, Verdict
 from bot.adapters.slack.pace import Edit, Pace, Sleep
 from bot.adapters.slack.pieces import File, Message
 from bot.adapters.slack.talk import told
@@ -27,6 +27,8 @@ from bot.engine.ports import Desk, Journal
 
 log = structlog.get_logger()
 PARENT = "slack-parent"
+CAUSES = 500
+"""Root causes of a run that are remembered, to be told as resolved."""
 Outcome = Report | PodsReport | Exception
 
 
@@ -157,7 +159,9 @@ class Runs:
         try:
             if isinstance(outcome, Report | PodsReport):
                 parent, told_ = _rendered(outcome, self._pages)
-                await self._final(posted, root, parent, outcome.run)
+                edited = await self._final(posted, root, parent, outcome.run)
+                if edited and isinstance(outcome, Report):
+                    await self._keep(posted, parent, outcome)
                 await self._details(where.channel, root, outcome.run, told_.messages, told_.files)
             else:
                 reason = (
@@ -167,14 +171,27 @@ class Runs:
         finally:
             await self._follower.release(flight.latest.run)
 
-    async def _final(self, posted: Posted, root: str, message: Message, run_id: str) -> None:
-        """The parent becomes the answer; where it cannot be edited any more, the answer is a reply."""
+    async def _final(self, posted: Posted, root: str, message: Message, run_id: str) -> bool:
+        """The parent becomes the answer; where it cannot be edited any more (False), the answer is a reply."""
         try:
             await self._api.update(posted, message)
         except UNREACHABLE as error:
             log.warning("slack.parent.lost", run=run_id, fault=code(error))
             if not isinstance(error, SlackApiError) or code(error) in GONE:
                 await self._each(posted.channel, root, message, f"final:{run_id}")
+            return False
+        return True
+
+    async def _keep(self, posted: Posted, parent: Message, report: Report) -> None:
+        """Remember what was told, so that the parent can say what became of it."""
+        roots = [
+            (host.host, finding.fingerprint, finding.title or finding.id) for host, finding in render.grave(report)
+        ]
+        verdict = Verdict(posted.channel, posted.ts, parent.text, parent.blocks, tuple(roots[:CAUSES]))
+        try:
+            await verdict.keep(self._journal, report.run)
+        except Exception:
+            log.exception("slack.verdict.unremembered", run=report.run)  # the thread tells of each change all the same
 
     async def _details(
         self, channel: str, root: str, run_id: str, messages: Sequence[Message], files: Sequence[File]

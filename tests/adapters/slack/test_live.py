@@ -147,6 +147,19 @@ async def test_approval_application_and_proof_edit_the_one_card_and_end_in_a_rev
     await bot.slack.until(lambda: "no new overflows" in read(bot.slack.thread("#netops", done.thread_ts or "")[-1]))
 
 
+async def test_the_parent_message_says_that_its_cause_is_resolved(bot: Bot) -> None:
+    bot.desk.changes = ({"fingerprint": "accept-queue-overflow"},)
+    parent, card = await asked(bot)
+    assert parent.text.startswith("✖ critical: node-3")
+    assert (await bot.slack.click("bob", "#netops", card.ts, "change.approve")).ok
+    await bot.card_says("c10aaaa", "Approved by")
+    await bot.desk.apply("c10aaaa", Standing(Actor("slack", "T0LOCAL:U0BOB")), DONE, Effect.RESOLVED)
+    await bot.slack.until(lambda: bot.slack.message("#netops", parent.ts).text.startswith("✔ resolved, was ✖ critical"))
+    told = read(bot.slack.message("#netops", parent.ts))
+    assert "no new overflows in 4 s" in told
+    assert "accept queue full" in told
+
+
 async def test_the_revert_button_proposes_the_inverse_as_a_card_of_its_own(bot: Bot) -> None:
     _, card = await asked(bot)
     await bot.slack.click("bob", "#netops", card.ts, "change.approve")
