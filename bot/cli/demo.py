@@ -123,8 +123,8 @@ async def _perform(chosen: Any, story: dict[str, Any], directory: Path, *, open_
 
     async def announce() -> None:
         await ready.wait()
-        (directory / READY).touch()
         terminal.stdout().print(_words(story))
+        (directory / READY).touch()
         if open_page:
             webbrowser.open(story["url"])
 
