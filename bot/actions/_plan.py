@@ -3,9 +3,10 @@
 from typing import TypeVar
 
 from bot.core.action import Refused
-from bot.core.change import Check, Compare
+from bot.core.change import Argv, Check, Compare
 from bot.core.probe import Facts, Unknown
 from bot.core.snapshot import Snapshot
+from bot.probes.netns import Namespace, NetnsFacts
 
 F = TypeVar("F", bound=Facts)
 
@@ -36,6 +37,21 @@ def same_process(pid: int, start_time: int) -> Check:
     return Check(
         about=f"start time of process {pid}", argv=("awk", START_TIME, f"/proc/{pid}/stat"), expect=str(start_time)
     )
+
+
+def namespace(facts: NetnsFacts, wanted: str) -> Namespace | None:
+    """The network namespace of that inode, or the host's own for "host"."""
+    if wanted == "host":
+        return next((space for space in facts.namespaces.values() if space.host), None)
+    return facts.namespaces.get(wanted)
+
+
+def entered(space: Namespace) -> tuple[Argv, tuple[Check, ...]]:
+    """What goes before a command that shall run in that namespace, and the checks that it is still that one."""
+    if space.host:
+        return (), (in_namespace("self", space.id, "the host"),)
+    here = in_namespace(str(space.pid), space.id, space.label), same_process(space.pid, space.start_time)
+    return ("nsenter", "-t", str(space.pid), "-n"), here
 
 
 def in_namespace(pid: str, namespace: str, label: str) -> Check:

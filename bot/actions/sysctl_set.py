@@ -6,13 +6,14 @@ from fnmatch import fnmatchcase
 
 from pydantic import Field
 
-from bot.actions._plan import in_namespace, known, same_process
+from bot.actions._plan import entered, known, namespace
 from bot.core.action import Action, Params, Refused
 from bot.core.change import Argv, Check, Plan
 from bot.core.report import Risk
 from bot.core.snapshot import Snapshot
 from bot.core.transaction import flat
 from bot.probes.netns import Namespace, NetnsFacts
+from bot.probes.sockstat import SockstatFacts
 from bot.probes.sysctl_net import SysctlFacts
 
 KEY = re.compile(r"net(\.[A-Za-z0-9_-]{1,64}){2,8}")
@@ -72,11 +73,20 @@ RISKS: tuple[tuple[str, Risk, str], ...] = (
         Risk.LOW,
         "each connection beyond the old limit takes about 320 bytes of memory",
     ),
+    ("net.ipv4.udp_mem", Risk.MEDIUM, "UDP may use more of the whole machine's memory"),
     ("net.netfilter.*", Risk.MEDIUM, "connection tracking behaves differently from now on"),
 )
+BOUNDED = ("net.ipv4.tcp_mem", "net.ipv4.udp_mem")
+MOST_RAISE = 2
+LEAST_SHARE = 4
+"""One in so many parts of the memory is the most that a raise may give away."""
+
 _QUIET = (Risk.LOW, "no traffic is interrupted")
 
 NOT_FIXED: tuple[tuple[str, str], ...] = (
+    ("net.ipv4.tcp_mem", "a stopgap: who holds the memory holds it still, and will fill this too"),
+    ("net.ipv4.udp_mem", "a stopgap: who holds the memory holds it still, and will fill this too"),
+    ("net.ipv4.tcp_max_orphans", "why connections end with nobody to wait for them"),
     ("net.core.somaxconn", "listeners keep their backlog until they call listen() again"),
     ("net.core.[rw]mem_*", "sockets that are open keep their buffers"),
     ("net.core.netdev_max_backlog", "a CPU that takes every packet of a card stays alone with it"),
@@ -108,14 +118,16 @@ def plan(params: SysctlSet, snapshot: Snapshot) -> Plan | Refused:
         return spaces
     if isinstance(values, Refused):
         return values
-    space = _find(spaces, params.netns)
+    space = namespace(spaces, params.netns)
     if space is None:
         return Refused(f"there is no network namespace {params.netns} on this host")
     old = values.namespaces.get(space.id, {}).get(params.key)
     if old is None:
         return Refused(f"{params.key} was not read in {space.label}: it is not a setting of that namespace, or unknown")
     old = flat(old)
-    fault = _never(params.key, old, value) or _pointless(params, space, old, value)
+    fault = (
+        _never(params.key, old, value) or _pointless(params, space, old, value) or _memory(params, snapshot, old, value)
+    )
     return Refused(fault) if fault else _plan(params, space, old, value)
 
 
@@ -149,21 +161,31 @@ def _pointless(params: SysctlSet, space: Namespace, old: str, value: str) -> str
     return ""
 
 
-def _find(facts: NetnsFacts, wanted: str) -> Namespace | None:
-    if wanted == "host":
-        return next((space for space in facts.namespaces.values() if space.host), None)
-    return facts.namespaces.get(wanted)
+def _memory(params: SysctlSet, snapshot: Snapshot, old: str, value: str) -> str:
+    """Why TCP must not be given so much: a raise buys time, and the whole machine pays for it with its memory."""
+    if params.key not in BOUNDED:
+        return ""
+    words, were = value.split(), old.split()
+    if not all(len(each) == 3 and all(word.isdecimal() for word in each) for each in (words, were)):  # noqa: PLR2004
+        return f"{params.key} takes three numbers of pages: low, pressure, most"
+    low, pressure, most = map(int, words)
+    sockets = known(snapshot, "sockstat", SockstatFacts)
+    if isinstance(sockets, Refused):
+        return sockets.reason
+    page, memory = (sockets.limits.page_size, sockets.limits.memory) if sockets.limits else (0, 0)
+    bounds = (
+        (0 < low <= pressure <= most, f"{params.key} must rise: low, pressure, most"),
+        (most <= MOST_RAISE * int(were[2]), f"a raise is to the double at most, to {MOST_RAISE * int(were[2])} pages"),
+        (memory > 0, f"{params.key} is a setting of the kernel's first namespace"),
+        (most <= int(were[2]) or most * page * LEAST_SHARE <= memory, f"{most} pages are over a quarter of all memory"),
+    )
+    return next((fault for holds, fault in bounds if not holds), "")
 
 
 def _plan(params: SysctlSet, space: Namespace, old: str, value: str) -> Plan:
-    enter = () if space.host else ("nsenter", "-t", str(space.pid), "-n")
+    enter, target = entered(space)
     read = Check(about=f"{params.key} in {space.label}", argv=(*enter, "sysctl", "-n", params.key), expect=old)
     where = "the host" if space.host else f"{space.label} (net:[{space.id}])"
-    target = (
-        (in_namespace("self", space.id, "the host"),)
-        if space.host
-        else (in_namespace(str(space.pid), space.id, space.label), same_process(space.pid, space.start_time))
-    )
     risk, impact = next((rest for key, *rest in RISKS if fnmatchcase(params.key, key)), _QUIET)
     steps, inverse, before, after = _file(params, value) if params.persist else ((), (), (), ())
     return Plan(

@@ -57,7 +57,8 @@ class Link(Facts):
     """The same within the window."""
     value: dict[str, int]
     """Counters by the names of sysfs (rx_packets, rx_dropped, tx_errors, …; for physical ones also rx_crc_errors,
-    rx_missed_errors and so on), since the driver was loaded."""
+    rx_missed_errors and so on; for hv_netvsc stop_queue, wake_queue, tx_queue_N_packets too), since the driver was
+    loaded."""
     delta: dict[str, int]
     """Growth within the window; a counter that went backwards was reset and is left out."""
     rate: dict[str, float]
@@ -89,6 +90,16 @@ for device in $at/*/device; do
 done
 grep -sH '' $files
 [ $? -le 2 ] || exit
+# Hyper-V's driver stops and wakes its queues itself, without the watchdog that would tell of a lost wake-up
+for device in /sys/bus/vmbus/drivers/hv_netvsc/*/net/*; do
+  [ -e "$device" ] && command -v ethtool >/dev/null || break
+  name=${device##*/}
+  ethtool -S "$name" | while read -r key value; do
+    case $key in stop_queue: | wake_queue: | tx_no_space: | tx_busy: | vf_tx_dropped: | tx_queue_*_packets:)
+      printf '%s/%s/statistics/%s%s\n' $at "$name" "$key" "$value" ;;
+    esac
+  done
+done
 [ "$SAMPLE" = 1 ] || exit 0
 echo
 set -- $at/*/master $at/*/device/driver

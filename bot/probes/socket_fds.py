@@ -36,6 +36,8 @@ class ProcessSockets(Facts):
     """Its name (comm)."""
     start_time: int
     """Field 22 of /proc/PID/stat: clock ticks since boot; pid and start time name a process for good."""
+    age: float
+    """Seconds since it began: how long it took to gather what it holds."""
     netns: str
     """Id of the process's own network namespace; its sockets may be of another."""
     netns_label: str
@@ -53,6 +55,10 @@ class ProcessSockets(Facts):
     "unread": too few in this process to be worth asking for (`LARGE` or less)."""
     detached: int
     """Descriptors whose socket is in no table of the kernel: reset, or never connected."""
+    close_wait_port: int
+    """Local port of most of its sockets in CLOSE_WAIT; 0: none, or not known."""
+    descriptors: int
+    """Descriptors of every kind, files and pipes too, where the kernel tells (6.2 and later); else `sockets`."""
     fd_limit: int
     """Soft limit of open files; 0: not known, or unlimited."""
 
@@ -96,11 +102,9 @@ now=${sizes%%"$nl"*}; sizes=${sizes#*"$nl"}; later=${sizes%%"$nl"*}; unwalked=${
 known=
 case $CARRY in
 *looked*)
-  known=yes tcp=; set -- $CARRY
-  while [ $# -ge 3 ]; do
-    case $1 in looked) shift ;; connected) tcp="$tcp $2 $3"; shift 3 ;; *) shift 3 ;; esac
-    [ "$1" != waiting ] || shift 2
-  done ;;
+  known=yes tcp=; set -f; IFS=$nl
+  for line in $CARRY; do case $line in "connected "*) tcp="$tcp ${line#connected }" ;; esac; done
+  set +f; unset IFS ;;
 *) tcp=$(grep -sHE '^TCP6?: inuse [1-9]' $files /dev/null | awk '
   BEGIN { n = split(ENVIRON["NETNS"], word); for (i = 1; i + 2 <= n; i += 3) id[word[i + 1]] = word[i] }
   { split($1, part, "/"); used[part[3]] = 1 }
@@ -183,6 +187,7 @@ sum_up() { # whether everything was listed
       inode = substr($0, RSTART + 5, RLENGTH - 5)
       if (!($1 in name)) { s = tolower($1); gsub(/-/, "_", s); name[$1] = s }
       if (inode in held || $1 == "LISTEN") state[inode] = name[$1]
+      if (inode in held && $1 == "CLOSE-WAIT") { s = $4; sub(/.*:/, "", s); port[inode] = s + 0 }
     }
     END {
       for (i = 1; i <= total; i++) sockets[holder[i]]++
@@ -193,6 +198,10 @@ sum_up() { # whether everything was listed
         else s = "unread"
         if (!((pid, s) in count)) states[pid] = states[pid] " " s
         count[pid, s]++
+        if (inode in port) {
+          q = port[inode]
+          if (++tally[pid, q] > tally[pid, chief[pid]] + 0 || chief[pid] == "") chief[pid] = q
+        }
         if (s == "listen" && (!(inode in owner) || pid + 0 < owner[inode] + 0)) owner[inode] = pid
       }
       for (inode in state) if (state[inode] == "listen" && !(inode in owner)) lost++
@@ -204,6 +213,7 @@ sum_up() { # whether everything was listed
       }
       for (pid in sockets) if (sockets[pid] >= least || pid in wanted) {
         row = "holds " pid; n = split(states[pid], each)
+        if (pid in chief) row = row " close_wait_port=" chief[pid]
         for (i = 1; i <= n; i++) row = row " " each[i] "=" count[pid, each[i]]
         print row
       }
@@ -222,18 +232,23 @@ fi
 [ "$among" = "  " ] || rows=$rows$nl$(tables in)
 found=$(printf '%s\n' "$sockets" - "$rows" | sum_up "")
 again=
-case $found in
-*"lost 0$nl"*) ;;
-*) [ -z "$later" ] || { sockets=$sockets$nl$(walk $how $later); unwalked=0 again=yes; } ;;
-esac
+# a listener without an owner, or sockets that are in no table: whose they are takes a look at everybody
+adrift=
+case $CARRY in *adrift*) adrift=yes ;; esac
+case $found in *"lost 0$nl"*) everybody=$adrift ;; *) everybody=yes ;; esac
+[ -z "$everybody" ] || [ -z "$later" ] || { sockets=$sockets$nl$(walk $how $later); unwalked=0 again=yes; }
 # What is in no list of its own namespace is detached, or belongs to another one. The kernel counts how many TCP sockets
 # are in no list at all: only when it has fewer are the lists of all others read.
 whole=
 detached=${found#detached }; detached=${detached%%"$nl"*}
-[ "$detached" = 0 ] || [ "$detached" -le "$(grep -shE '^TCP6?: inuse' $files /dev/null | awk '
-  { inuse += $3; for (i = 4; i < NF; i++) if ($i == "alloc") alloc = $(i + 1) }
-  END { print alloc - inuse + 0 }')" ] || {
-  again=yes whole=yes
+if [ "$detached" != 0 ] && [ -z "$adrift" ]; then
+  [ "$detached" -le "$(grep -shE '^TCP6?: inuse' $files /dev/null | awk '
+    { inuse += $3; for (i = 4; i < NF; i++) if ($i == "alloc") alloc = $(i + 1) }
+    END { print alloc - inuse + 0 }')" ] || whole=yes
+else whole=$adrift
+fi
+[ -z "$whole" ] || {
+  again=yes
   rows=$rows$nl$(tables "")
   [ -z "$far" ] || rows=$rows$nl$(list "" $far 2>/dev/null)
 }
@@ -242,18 +257,22 @@ printf 'unwalked %s\n%s\n\n' "$unwalked" "$found"
 files= links=
 set -- $found
 while [ $# -gt 0 ]; do
-  [ "$1" != holds ] || { files="$files /proc/$2/stat /proc/$2/limits /proc/$2/cgroup"; links="$links /proc/$2/ns/net"; }
+  if [ "$1" = holds ]; then
+    files="$files /proc/$2/stat /proc/$2/limits /proc/$2/cgroup"; links="$links /proc/$2/ns/net /proc/$2/fd"
+  fi
   shift
 done
 [ -n "$files" ] || exit 0
 grep -sHE '^([0-9]+ \(|Max open files|0:|[0-9]+:[^:]*(name=systemd|memory|pids|cpu))' $files
 echo
-ls -ln $links 2>/dev/null
+ls -ldn $links 2>/dev/null
 :
 """
 )
 
+_TICKS = 100  # USER_HZ: the unit of /proc, the same on every architecture that Linux still runs on but Alpha
 _STATE = re.compile(r"([a-z][a-z0-9_]{0,30})=(\d{1,12})")
+_TABLE = re.compile(r"d\S{9,11} +\d{1,6} +\d{1,10} +\d{1,10} +(\d{1,10}) .{0,40} /proc/(\d{1,10})/fd")
 _LINK = re.compile(r".{0,120} /proc/(\d{1,10})/ns/net -> net:\[(\d{1,20})\]")
 
 
@@ -266,6 +285,7 @@ def parse(readings: Sequence[Reading], seen: Seen) -> SocketFdsFacts:
     total, unwalked, owners, held = _holders(head.splitlines())
     details, _, links = rest.partition("\n\n")
     of_pid = {int(link[1]): link[2] for line in links.splitlines() if (link := _LINK.fullmatch(line))}
+    sizes = {int(table[2]): int(table[1]) for line in links.splitlines() if (table := _TABLE.fullmatch(line))}
     stats, limits, groups = _details(details.strip("\n").splitlines())
     spaces, units = joined(seen, "netns"), joined(seen, "units")
     namespaces = spaces.namespaces if isinstance(spaces, NetnsFacts) else {}
@@ -276,7 +296,8 @@ def parse(readings: Sequence[Reading], seen: Seen) -> SocketFdsFacts:
         if pid not in stats:
             continue  # it ended while we looked
         command, fields = stats[pid]
-        detached = states.pop("detached", 0)
+        detached, port = states.pop("detached", 0), states.pop("close_wait_port", 0)
+        sockets = sum(states.values()) + detached
         netns = of_pid.get(pid, "")
         member = membership(groups.get(pid, ()))
         # a unit around containers is not the unit of what runs in them; one whose main process this is, is
@@ -287,10 +308,13 @@ def parse(readings: Sequence[Reading], seen: Seen) -> SocketFdsFacts:
                 pid=pid,
                 process=neutral(command, 64),
                 start_time=start_time(fields),
+                age=max(0.0, round(readings[-1].uptime - start_time(fields) / _TICKS, 1)),
                 netns=netns,
-                sockets=sum(states.values()) + detached,
+                sockets=sockets,
                 by_state=states,
                 detached=detached,
+                close_wait_port=port,
+                descriptors=max(sizes.get(pid, 0), sockets),
                 fd_limit=limits.get(pid, 0),
                 **_names(netns, member, unit, namespaces),
             )

@@ -1,22 +1,58 @@
-"""How many sockets are there, and how much memory do they hold?
+"""How many sockets are there, how much memory do they hold, and who holds it?
 
 Two scopes stand in one kernel file: `used`, `inuse` and `tw` are the namespace's; `alloc`, `orphan` and `mem` are
-the whole kernel's and read the same from any namespace.
+the whole kernel's and read the same from any namespace. The limits on them exist in the kernel's first namespace only:
+a host that is a container itself has no such limits to watch, and `limits` is then null.
+
+Who holds the memory is asked (`ss -m`, in the namespaces that have TCP sockets) only when TCP comes near its limit.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
-from bot.core.probe import Facts, ParseError, Probe, Reading, Scope, Seen
-from bot.probes._text import SHOW_NETNS, by_process, insist, names, namespace_files, need, number, split_netns
+from bot.core.probe import Facts, ParseError, Probe, Reading, Sampling, Scope, Seen
+from bot.core.text import neutral
+from bot.probes._cgroup import membership
+from bot.probes._text import (
+    SHOW_NETNS,
+    by_process,
+    insist,
+    joined,
+    names,
+    namespace_files,
+    need,
+    number,
+    split_netns,
+    start_time,
+    stat_fields,
+)  # fmt: skip
+from bot.probes.netns import NetnsFacts
+from bot.probes.units import UnitsFacts
 
 _UNDERFLOW = 1 << 31
+_PER_NAMESPACE = (4, 16)
+"""The kernel from which on `used` is the namespace's own."""
+
+NEAR = 70
+"""Percent of `tcp_mem`'s pressure threshold from which the holders of the memory are looked for."""
+
+ADRIFT = 100
+"""Sockets of a namespace that are in no table, from which others look deeper into it (beyond 30 % of all)."""
 
 
 class Sockstat(Facts):
-    """The sockets of one namespace (/proc/PID/net/sockstat and sockstat6)."""
+    """The sockets of one namespace (/proc/PID/net/sockstat, sockstat6 and protocols)."""
 
     used: int | None
-    """Sockets of every family; None where the kernel's count has underflowed (4.16 to 5.15)."""
+    """Sockets of every family; None where the kernel's count has underflowed (4.16 to 5.15) or is not the namespace's
+    own (before 4.16). One that was closed still counts while packets of it wait in a transmit queue."""
+    used_grown: int
+    """How much `used` rose within the window; negative when it fell."""
+    listed: int | None
+    """Sockets that are in the kernel's tables, of every protocol; None where the kernel does not count them."""
+    adrift: int | None
+    """`used` less `listed`: sockets in no table. They are detached ones that a process still holds, or closed ones
+    that the kernel cannot free."""
     tcp_inuse: int
     """Hashed IPv4 TCP sockets that are not TIME_WAIT: listening and CLOSE_WAIT ones are among them."""
     tcp_tw: int
@@ -29,57 +65,227 @@ class Sockstat(Facts):
     """Bound IPv6 UDP sockets."""
 
 
+class Limits(Facts):
+    """What the kernel allows all namespaces together (/proc/sys/net/ipv4, /proc/meminfo)."""
+
+    tcp_pressure: int
+    """Second number of tcp_mem, pages: above it TCP is under memory pressure and shrinks its buffers."""
+    tcp_max: int
+    """Third number of tcp_mem, pages: above it TCP is out of memory."""
+    udp_max: int
+    """Third number of udp_mem, pages."""
+    max_orphans: int
+    """tcp_max_orphans."""
+    tcp_mem: str
+    """The three numbers as they stand."""
+    udp_mem: str
+    """The three numbers as they stand."""
+    page_size: int
+    """Bytes in a page."""
+    memory: int
+    """Bytes of memory (MemTotal)."""
+    available: int
+    """Bytes that programs could still get (MemAvailable); 0 on kernels before 3.14."""
+
+
+class MemoryHolder(Facts):
+    """The memory of TCP's buffers that the sockets of one process hold, from `ss -m`."""
+
+    pid: int
+    """The process; 0: none has these sockets open (closing ones, or connections that wait to be accepted)."""
+    process: str
+    """Its name."""
+    start_time: int
+    """Field 22 of /proc/PID/stat; 0 without a process."""
+    netns: str
+    """The namespace of the sockets."""
+    netns_label: str
+    """What people call that namespace."""
+    container: str
+    """Its container; empty: none."""
+    pod: str
+    """Its pod; empty: none."""
+    unit: str
+    """Its service unit; empty: none."""
+    sockets: int
+    """TCP sockets."""
+    bytes: int
+    """What they hold: received and not read, written and not acknowledged, and reserved."""
+    unread: int
+    """Bytes of it received, which the process has not read (skmem r)."""
+    unsent: int
+    """Bytes of it written, which the peer has not acknowledged (skmem w)."""
+    close_wait: int
+    """How many of the sockets are in CLOSE_WAIT."""
+
+
 class SockstatFacts(Facts):
     """Sockets per namespace, and what the kernel counts over all of them."""
 
+    seconds: float
+    """The window: host seconds between the two readings."""
     namespaces: dict[str, Sockstat]
     """By namespace id."""
     tcp_alloc: int
     """TCP sockets allocated in the whole kernel, those in no table among them."""
+    tcp_alloc_grown: int
+    """How much that rose within the window."""
     tcp_orphan: int
     """TCP sockets that no process holds any more, in the whole kernel."""
     tcp_mem_pages: int
-    """Pages that TCP's buffers hold, in the whole kernel: to be held against `net.ipv4.tcp_mem`."""
+    """Pages that TCP's buffers hold, in the whole kernel: to be held against `limits.tcp_max`."""
+    tcp_mem_grown: int
+    """How much that rose within the window."""
     udp_mem_pages: int
     """Pages that UDP's buffers hold, in the whole kernel."""
     tcp_inuse_all: int
     """`tcp_inuse` + `tcp6_inuse` over all namespaces: what `tcp_alloc` may be compared with."""
+    limits: Limits | None
+    """The kernel's limits; None on a host that is a container: there they are its machine's to watch."""
+    holders: list[MemoryHolder]
+    """Who holds TCP's memory, the most first; looked for only near the limit."""
+    holders_known: bool
+    """Whether `holders` were looked for and found."""
 
 
 SCRIPT = (
-    need("grep")
+    need("grep", "awk")
     + SHOW_NETNS
-    + namespace_files("sockstat", "sockstat6")
-    + "grep -sHE '^(sockets|TCP6?|UDP6?): ' $files /dev/null\n:\n"
+    + namespace_files("sockstat", "sockstat6", "protocols")
+    + f"near={NEAR} least={ADRIFT}\n"
+    + r"""
+at=/proc/sys/net/ipv4
+whole="/proc/sys/kernel/osrelease /proc/meminfo $at/tcp_rmem $at/tcp_mem $at/udp_mem $at/tcp_max_orphans"
+[ "$SAMPLE" != 1 ] || files="$files $whole"
+wanted='^(sockets|TCP6?|UDP6?|Mem(Total|Available)): |^protocol|^[A-Za-z][A-Za-z0-9_-]* +[0-9]+ +[1-9]|^[0-9]'
+counts=$(grep -sHE "$wanted" $files /dev/null | awk -v least=$least '
+    BEGIN { n = split(ENVIRON["NETNS"], word); for (i = 1; i + 2 <= n; i += 3) id[word[i + 1]] = word[i] }
+    /^\/proc\/[0-9]+\/net\/protocols:/ { split($1, part, "/"); listed[part[3]] += $3 + 0; next }
+    /^\/proc\/[0-9]+\/net\/sockstat:sockets:/ { split($1, part, "/"); used[part[3]] = $3 }
+    { print }
+    END {
+      for (pid in used) {
+        if (pid in listed) print "/proc/" pid "/net/protocols:sockets: listed " listed[pid]
+        rest = used[pid] - listed[pid]
+        if (ENVIRON["SAMPLE"] == 1 && pid in listed && rest > least && rest > 0.3 * used[pid])
+          print "adrift", id[pid], pid | "cat >&4"
+      }
+    }')
+printf '%s\n' "$counts"
+if [ "$SAMPLE" = 1 ]; then
+  read -r pages rest </proc/self/statm
+  while read -r key size rest; do [ "$key" != VmSize: ] || break; done </proc/self/status
+  printf 'page %s %s\n' "$size" "$pages"
+  [ -r $at/tcp_mem ] && read -r low pressure most <$at/tcp_mem && echo "pressure x $pressure" >&4
+  exit 0
+fi
+pressure=${CARRY#*"pressure x "}
+[ "$pressure" != "$CARRY" ] || exit 0
+pressure=${pressure%%[!0-9]*}
+mem=${counts#*"/net/sockstat:TCP: "}; mem=${mem#*" mem "}; mem=${mem%%[!0-9]*}
+[ $((mem * 100)) -gt $((pressure * near)) ] && command -v ss >/dev/null || exit 0
+held=$(
+  set -- $NETNS
+  while [ $# -ge 3 ]; do
+    case $counts in
+    *"/proc/$2/net/sockstat:TCP: inuse "[1-9]* | *"/proc/$2/net/sockstat6:TCP6: inuse "[1-9]*)
+      enter="nsenter -t $2 -n"; [ "$1" != "$NETNS_SELF" ] || enter=
+      echo "in $1"; $enter ss -tanmp || exit ;;
+    esac
+    shift 3
+  done | awk '
+    $1 == "in" { id = $2; next }
+    /^[A-Z]/ && $1 != "State" {
+      state = $1; pid = 0; row = $0
+      if (sub(/^.*,pid=/, "", row)) pid = row + 0
+      key = id " " pid; sockets[key]++
+      if (state == "CLOSE-WAIT") waiting[key]++
+    }
+    match($0, /skmem:\([^()]*\)/) {
+      n = split(substr($0, RSTART + 7, RLENGTH - 8), part, ",")
+      for (i = 1; i <= n; i++) {
+        if (part[i] ~ /^r[0-9]/) { unread[key] += substr(part[i], 2); all[key] += substr(part[i], 2) }
+        if (part[i] ~ /^w[0-9]/) { unsent[key] += substr(part[i], 2); all[key] += substr(part[i], 2) }
+        if (part[i] ~ /^f[0-9]/) all[key] += substr(part[i], 2)
+      }
+    }
+    END {
+      for (least = 1; ; least *= 2) {
+        n = 0; for (key in all) if (all[key] >= least) n++
+        if (n <= 30) break
+      }
+      for (key in all) if (all[key] >= least)
+        printf "holds %s %d %d %d %d %d\n", key, sockets[key], all[key], unread[key], unsent[key], waiting[key]
+    }') || exit 0
+printf '\n%s\n' "$held"
+files=
+set -- $held
+while [ $# -ge 8 ]; do files="$files /proc/$3/stat /proc/$3/cgroup"; shift 8; done
+grep -sH '' $files /dev/null
+:
+"""
 )
 
 
 def parse(readings: Sequence[Reading], seen: Seen) -> SockstatFacts:
     """Read both files of every namespace. Raises ParseError when a number that must be there is not."""
     insist(seen, "netns")
-    pids, body = split_netns(readings[-1].text)
-    rows: dict[str, dict[str, dict[str, int]]] = {}
-    for pid, _, line in by_process(body.splitlines()):
-        if pid not in pids:
-            raise ParseError(f"process {pid} was not asked")
-        group, values = row(line)
-        rows.setdefault(pids[pid], {})[group] = values
+    first, last = readings[0], readings[-1]
+    seconds = last.uptime - first.uptime
+    if seconds <= 0:
+        raise ParseError(f"{seconds:.2f} seconds between two readings")
+    before, whole = _counts(first.text.partition("\n\n")[2], first.text)
+    counts, held_gap, held = last.text.partition("\n\n")[2].partition("\n\n")
+    after, _ = _counts(counts, last.text)
+    own = _release(whole) >= _PER_NAMESPACE
+    shared, then = _shared(after), _shared(before)
+    namespaces = {inode: _namespace(groups, before.get(inode), own=own) for inode, groups in after.items()}
+    return SockstatFacts(
+        seconds=round(seconds, 2),
+        namespaces=namespaces,
+        tcp_alloc=shared["TCP"]["alloc"],
+        tcp_alloc_grown=shared["TCP"]["alloc"] - then["TCP"]["alloc"],
+        tcp_orphan=shared["TCP"]["orphan"],
+        tcp_mem_pages=shared["TCP"]["mem"],
+        tcp_mem_grown=shared["TCP"]["mem"] - then["TCP"]["mem"],
+        udp_mem_pages=shared["UDP"]["mem"],
+        tcp_inuse_all=sum(space.tcp_inuse + space.tcp6_inuse for space in namespaces.values()),
+        limits=_limits(whole),
+        holders=_holders(held.splitlines(), seen) if held_gap else [],
+        holders_known=bool(held_gap),
+    )
+
+
+Groups = dict[str, dict[str, int]]
+
+
+def _counts(body: str, text: str) -> tuple[dict[str, Groups], dict[str, str]]:
+    """The rows of every namespace by their heads, and what was read of the whole machine by its path."""
+    pids = split_netns(text)[0]
+    rows: dict[str, Groups] = {}
+    whole: dict[str, str] = {}
+    for line in body.splitlines():
+        if line.startswith(("/proc/sys/", "/proc/meminfo:")):
+            path, _, value = line.partition(":")
+            key, _, rest = value.partition(":")
+            whole[key if rest else path.rpartition("/")[2]] = (rest or value).strip()
+            continue
+        if line.startswith("page "):
+            whole["page"] = line.removeprefix("page ")
+            continue
+        for pid, _, counted in by_process([line]):
+            if pid not in pids:
+                raise ParseError(f"process {pid} was not asked")
+            group, values = row(counted)
+            rows.setdefault(pids[pid], {}).setdefault(group, {}).update(values)
     if not rows:
         raise ParseError("no socket counts")
     for groups in rows.values():
         names(groups, "sockets", "TCP", "UDP")
-    namespaces = {inode: _namespace(groups) for inode, groups in rows.items()}
-    shared = next(iter(rows.values()))
-    names(shared["TCP"], "alloc", "orphan", "mem")
-    names(shared["UDP"], "mem")
-    return SockstatFacts(
-        namespaces=namespaces,
-        tcp_alloc=shared["TCP"]["alloc"],
-        tcp_orphan=shared["TCP"]["orphan"],
-        tcp_mem_pages=shared["TCP"]["mem"],
-        udp_mem_pages=shared["UDP"]["mem"],
-        tcp_inuse_all=sum(space.tcp_inuse + space.tcp6_inuse for space in namespaces.values()),
-    )
+        names(groups["TCP"], "inuse", "tw", "alloc", "orphan", "mem")
+        names(groups["UDP"], "inuse", "mem")
+        names(groups["sockets"], "used")
+    return rows, whole
 
 
 def row(line: str) -> tuple[str, dict[str, int]]:
@@ -91,14 +297,27 @@ def row(line: str) -> tuple[str, dict[str, int]]:
     return group, {name: number(value) for name, value in zip(words[::2], words[1::2], strict=True)}
 
 
-def _namespace(groups: Mapping[str, Mapping[str, int]]) -> Sockstat:
+def _shared(rows: Mapping[str, Groups]) -> Groups:
+    return next(iter(rows.values()))
+
+
+def _release(whole: Mapping[str, str]) -> tuple[int, int]:
+    found = re.match(r"(\d{1,4})\.(\d{1,4})", whole.get("osrelease", ""))
+    if found is None:
+        raise ParseError(f"expected the kernel's release, got {whole.get('osrelease', '')[:40]!r}")
+    return int(found[1]), int(found[2])
+
+
+def _namespace(groups: Groups, before: Groups | None, *, own: bool) -> Sockstat:
     tcp, sockets = groups["TCP"], groups["sockets"]
-    names(tcp, "inuse", "tw")
-    names(sockets, "used")
-    names(groups["UDP"], "inuse")
-    used = sockets["used"]
+    used = sockets["used"] if own and 0 <= sockets["used"] < _UNDERFLOW else None
+    listed = sockets.get("listed")
+    was = before["sockets"]["used"] if before else sockets["used"]
     return Sockstat(
-        used=used if 0 <= used < _UNDERFLOW else None,
+        used=used,
+        used_grown=0 if used is None or was >= _UNDERFLOW else used - was,
+        listed=listed,
+        adrift=None if used is None or listed is None else used - listed,
         tcp_inuse=tcp["inuse"],
         tcp_tw=tcp["tw"],
         # the file is there whenever the kernel has IPv6: without it there are no such sockets
@@ -108,13 +327,102 @@ def _namespace(groups: Mapping[str, Mapping[str, int]]) -> Sockstat:
     )
 
 
+def _limits(whole: Mapping[str, str]) -> Limits | None:
+    if "tcp_mem" not in whole and "tcp_rmem" in whole:
+        return None  # a namespace of its own: the kernel shows its limits in its first one only
+    names(whole, "tcp_mem", "udp_mem", "tcp_max_orphans", "page", "MemTotal")
+    tcp, udp = ([number(word) for word in whole[key].split()] for key in ("tcp_mem", "udp_mem"))
+    if len(tcp) != 3 or len(udp) != 3:  # noqa: PLR2004 - low, pressure, most
+        raise ParseError(f"expected three numbers in tcp_mem and udp_mem, got {whole['tcp_mem'][:60]!r}")
+    return Limits(
+        tcp_pressure=tcp[1],
+        tcp_max=tcp[2],
+        udp_max=udp[2],
+        max_orphans=number(whole["tcp_max_orphans"]),
+        tcp_mem=" ".join(map(str, tcp)),
+        udp_mem=" ".join(map(str, udp)),
+        page_size=_page_size(whole["page"]),
+        memory=_kilobytes(whole["MemTotal"]),
+        available=_kilobytes(whole.get("MemAvailable", "0 kB")),
+    )
+
+
+def _page_size(said: str) -> int:
+    """From the reader's own size in kilobytes and in pages: as both may move in between, the nearest power of two."""
+    size, _, pages = said.partition(" ")
+    ratio = number(size) / max(1, number(pages))
+    found = next((page for page in _PAGES if page * 0.75 <= ratio * 1024 < page * 1.5), 0)
+    if not found:
+        raise ParseError(f"expected a size in kilobytes and in pages, got {said[:40]!r}")
+    return found
+
+
+_PAGES = (4096, 8192, 16_384, 32_768, 65_536)
+
+
+def _kilobytes(said: str) -> int:
+    value, _, unit = said.partition(" ")
+    if unit != "kB":
+        raise ParseError(f"expected kB, got {said[:40]!r}")
+    return number(value) * 1024
+
+
+def _holders(lines: Sequence[str], seen: Seen) -> list[MemoryHolder]:
+    spaces, units = joined(seen, "netns"), joined(seen, "units")
+    namespaces = spaces.namespaces if isinstance(spaces, NetnsFacts) else {}
+    services = units.of_pid if isinstance(units, UnitsFacts) else {}
+    stats: dict[int, tuple[str, list[str]]] = {}
+    groups: dict[int, list[str]] = {}
+    told: list[list[str]] = []
+    for line in lines:
+        words = line.split()
+        if words[:1] == ["holds"]:
+            told.append(words[1:])
+            continue
+        for pid, file, text in by_process([line] if line else []):
+            if file == "stat":
+                _, command, fields = stat_fields(text)
+                stats[pid] = command, fields
+            else:
+                groups.setdefault(pid, []).append(text)
+    found = []
+    for words in told:
+        if len(words) != 7:  # noqa: PLR2004 - what the script prints
+            raise ParseError(f"expected a holder and five numbers, got {' '.join(words)[:60]!r}")
+        pid, sockets, held, unread, unsent, waiting = map(number, words[1:])
+        space, member = namespaces.get(words[0]), membership(groups.get(pid, ()))
+        command, fields = stats.get(pid, ("", []))
+        inside = space is not None and not space.host
+        found.append(
+            MemoryHolder(
+                pid=pid if pid in stats else 0,
+                process=neutral(command, 64),
+                start_time=start_time(fields) if fields else 0,
+                netns=neutral(words[0], 20),
+                netns_label=space.label if space is not None else f"net:[{neutral(words[0], 20)}]",
+                container=(space.container if space is not None and inside else "") or member.container[:12],
+                pod=(space.pod if space is not None and inside else "") or member.pod,
+                unit="" if member.container or member.pod else neutral(services.get(str(pid), "") or member.unit, 128),
+                sockets=sockets,
+                bytes=held,
+                unread=unread,
+                unsent=unsent,
+                close_wait=waiting,
+            )
+        )
+    return sorted(found, key=lambda holder: -holder.bytes)
+
+
 PROBE = Probe(
     name="sockstat",
-    question="How many sockets are there, and how much memory do they hold?",
+    question="How many sockets are there, how much memory do they hold, and who holds it?",
     script=SCRIPT,
     parse=parse,
     facts=SockstatFacts,
     scope=Scope.NETNS,
+    sampling=Sampling.COUNTER,
     root=True,
-    after=("netns",),
+    timeout=20.0,
+    max_bytes=1_048_576,
+    after=("units", "netns"),
 )

@@ -12,7 +12,12 @@ from bot.core.action import Refused
 from bot.core.probe import Facts, Unknown
 from bot.core.snapshot import Snapshot
 from bot.core.transaction import flat
+from bot.probes.identity import IdentityFacts
+from bot.probes.links import Link, LinksFacts
 from bot.probes.netns import Namespace, NetnsFacts
+from bot.probes.qdisc import Qdisc, QdiscFacts
+from bot.probes.socket_fds import ProcessSockets, SocketFdsFacts
+from bot.probes.sockstat import Limits, SockstatFacts
 from bot.probes.sysctl_net import SysctlFacts
 from bot.probes.units import Unit, UnitsFacts
 
@@ -53,6 +58,51 @@ SPACES = NetnsFacts(
 VALUES = SysctlFacts(namespaces={"4026531840": HOST_VALUES, "4026532414": {"net.core.somaxconn": "128"}})
 
 
+LIMITS = Limits(
+    tcp_pressure=251092, tcp_max=376638, udp_max=753276, max_orphans=65536, tcp_mem="188319 251092 376638",
+    udp_mem="376638 502184 753276", page_size=4096, memory=8 << 30, available=4 << 30,
+)  # fmt: skip
+SOCKETS = SockstatFacts(
+    seconds=3.0, namespaces={}, tcp_alloc=0, tcp_alloc_grown=0, tcp_orphan=0, tcp_mem_pages=0, tcp_mem_grown=0,
+    udp_mem_pages=0, tcp_inuse_all=0, limits=LIMITS, holders=[], holders_known=False,
+)  # fmt: skip
+
+
+def blank(model: type[Facts], **fields: Any) -> Any:
+    """Facts of which a plan looks at a few fields only; the others are empty."""
+    empty = {"str": "", "int": 0, "bool": False, "float": 0.0}
+    hints = {name: str(field.annotation) for name, field in model.model_fields.items()}
+    rest = {
+        name: next((value for word, value in empty.items() if f"'{word}'" in hint), {} if "dict" in hint else [])
+        for name, hint in hints.items()
+    }
+    return model.model_validate(rest | {name: None for name, hint in hints.items() if "None" in hint} | fields)
+
+
+QUEUES = QdiscFacts(
+    seconds=3.0,
+    entered=["4026531840"],
+    queues=[
+        blank(Qdisc, netns="4026531840", host=True, device="eth0", kind="pfifo_fast", handle="0:", parent=":1", qlen=7),
+        blank(Qdisc, netns="4026531840", host=True, device="eth0", kind="pfifo_fast", handle="0:", parent=":2",
+              qlen=993),
+        blank(Qdisc, netns="4026531840", host=True, device="eth1", kind="tbf", handle="8003:", parent="root", qlen=588,
+              spec="rate 8bit burst 225b lat 3.94e+03s"),
+        blank(Qdisc, netns="4026531840", host=True, device="eth2", kind="fq_codel", handle="110:", parent="1:11"),
+        blank(Qdisc, netns="4026532414", device="eth0", kind="tbf", handle="8001:", parent="root", spec="rate 8bit"),
+    ],
+)  # fmt: skip
+LINKS = LinksFacts(seconds=3.0, links=[blank(Link, name="eth0", index=2, tx_queue_len=1000)])
+HOLDERS = SocketFdsFacts(
+    processes=[
+        blank(ProcessSockets, pid=4711, process="legacy-api", start_time=987654, netns_label="host"),
+        blank(ProcessSockets, pid=812, process="nginx", start_time=5, unit="nginx.service"),
+        blank(ProcessSockets, pid=99, process="sshd", start_time=7),
+    ],
+    total=3, unwalked=0, listeners={},
+)  # fmt: skip
+
+
 def units(manager: str) -> UnitsFacts:
     if manager == "systemd":
         found = [
@@ -69,6 +119,11 @@ def seen(case: dict[str, Any]) -> Snapshot:
         "netns": SPACES,
         "sysctl_net": VALUES,
         "units": units(case.get("manager", "systemd")),
+        "sockstat": SOCKETS,
+        "qdisc": QUEUES,
+        "links": LINKS,
+        "socket_fds": HOLDERS,
+        "identity": blank(IdentityFacts, uid=case.get("uid", 0)),
     }
     outcomes: dict[str, Any] = {name: (value,) for name, value in facts.items()}
     outcomes |= {name: Unknown(reason) for name, reason in case.get("without", {}).items()}
