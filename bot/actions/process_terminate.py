@@ -8,6 +8,7 @@ from bot.core.change import Check, Plan
 from bot.core.report import Risk
 from bot.core.snapshot import Snapshot
 from bot.probes.socket_fds import SocketFdsFacts
+from bot.probes.units import UnitsFacts
 
 KEPT = frozenset(
     {
@@ -41,6 +42,9 @@ def plan(params: ProcessTerminate, snapshot: Snapshot) -> Plan | Refused:
     facts = known(snapshot, "socket_fds", SocketFdsFacts)
     if isinstance(facts, Refused):
         return facts
+    units = known(snapshot, "units", UnitsFacts)
+    if isinstance(units, Refused):
+        return units  # it might be a service's, which its manager must restart
     process = next((process for process in facts.processes if process.pid == params.pid), None)
     if process is None or process.start_time != params.start_time:
         return Refused(f"there is no process {params.pid} that began at {params.start_time}: it is another one now")
@@ -63,5 +67,5 @@ def plan(params: ProcessTerminate, snapshot: Snapshot) -> Plan | Refused:
 
 
 ACTION = Action(
-    name="process.terminate", title="End a process", params=ProcessTerminate, reads=("socket_fds",), plan=plan
+    name="process.terminate", title="End a process", params=ProcessTerminate, reads=("socket_fds", "units"), plan=plan
 )

@@ -53,6 +53,10 @@ class Sockstat(Facts):
     adrift: int | None
     """`used` less `listed`: sockets in no table. They are detached ones that a process still holds, or closed ones
     that the kernel cannot free."""
+    adrift_before: int | None
+    """The same at the beginning of the window."""
+    counted: bool
+    """Whether this kernel counts `used` for each namespace (4.16 and later)."""
     tcp_inuse: int
     """Hashed IPv4 TCP sockets that are not TIME_WAIT: listening and CLOSE_WAIT ones are among them."""
     tcp_tw: int
@@ -155,7 +159,7 @@ SCRIPT = (
     + f"near={NEAR} least={ADRIFT}\n"
     + r"""
 at=/proc/sys/net/ipv4
-whole="/proc/sys/kernel/osrelease /proc/meminfo $at/tcp_rmem $at/tcp_mem $at/udp_mem $at/tcp_max_orphans"
+whole="/proc/meminfo $at/tcp_rmem $at/tcp_mem $at/udp_mem $at/tcp_max_orphans"
 [ "$SAMPLE" != 1 ] || files="$files $whole"
 wanted='^(sockets|TCP6?|UDP6?|Mem(Total|Available)): |^protocol|^[A-Za-z][A-Za-z0-9_-]* +[0-9]+ +[1-9]|^[0-9]'
 counts=$(grep -sHE "$wanted" $files /dev/null | awk -v least=$least '
@@ -173,6 +177,8 @@ counts=$(grep -sHE "$wanted" $files /dev/null | awk -v least=$least '
     }')
 printf '%s\n' "$counts"
 if [ "$SAMPLE" = 1 ]; then
+  read -r release </proc/sys/kernel/osrelease
+  echo "kernel ${release%%[!0-9.]*}"
   read -r pages rest </proc/self/statm
   while read -r key size rest; do [ "$key" != VmSize: ] || break; done </proc/self/status
   printf 'page %s %s\n' "$size" "$pages"
@@ -270,8 +276,9 @@ def _counts(body: str, text: str) -> tuple[dict[str, Groups], dict[str, str]]:
             key, _, rest = value.partition(":")
             whole[key if rest else path.rpartition("/")[2]] = (rest or value).strip()
             continue
-        if line.startswith("page "):
-            whole["page"] = line.removeprefix("page ")
+        if line.startswith(("page ", "kernel ")):
+            name, _, rest = line.partition(" ")
+            whole[name] = rest
             continue
         for pid, _, counted in by_process([line]):
             if pid not in pids:
@@ -302,22 +309,24 @@ def _shared(rows: Mapping[str, Groups]) -> Groups:
 
 
 def _release(whole: Mapping[str, str]) -> tuple[int, int]:
-    found = re.match(r"(\d{1,4})\.(\d{1,4})", whole.get("osrelease", ""))
+    found = re.match(r"(\d{1,4})\.(\d{1,4})", whole.get("kernel", ""))
     if found is None:
-        raise ParseError(f"expected the kernel's release, got {whole.get('osrelease', '')[:40]!r}")
+        raise ParseError(f"expected the kernel's release, got {whole.get('kernel', '')[:40]!r}")
     return int(found[1]), int(found[2])
 
 
 def _namespace(groups: Groups, before: Groups | None, *, own: bool) -> Sockstat:
     tcp, sockets = groups["TCP"], groups["sockets"]
-    used = sockets["used"] if own and 0 <= sockets["used"] < _UNDERFLOW else None
     listed = sockets.get("listed")
-    was = before["sockets"]["used"] if before else sockets["used"]
+    used, was = (_used(each, own=own) for each in (groups, before or groups))
+    then = (before or groups)["sockets"].get("listed")
     return Sockstat(
         used=used,
-        used_grown=0 if used is None or was >= _UNDERFLOW else used - was,
+        used_grown=0 if used is None or was is None else used - was,
         listed=listed,
         adrift=None if used is None or listed is None else used - listed,
+        adrift_before=None if was is None or then is None else was - then,
+        counted=own,
         tcp_inuse=tcp["inuse"],
         tcp_tw=tcp["tw"],
         # the file is there whenever the kernel has IPv6: without it there are no such sockets
@@ -325,6 +334,11 @@ def _namespace(groups: Groups, before: Groups | None, *, own: bool) -> Sockstat:
         udp_inuse=groups["UDP"]["inuse"],
         udp6_inuse=groups.get("UDP6", {}).get("inuse", 0),
     )
+
+
+def _used(groups: Groups, *, own: bool) -> int | None:
+    count = groups["sockets"]["used"]
+    return count if own and 0 <= count < _UNDERFLOW else None
 
 
 def _limits(whole: Mapping[str, str]) -> Limits | None:
