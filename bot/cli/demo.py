@@ -92,7 +92,8 @@ async def _stage(directory: Path, port: int, hosts: int) -> AsyncIterator[tuple[
     slack = await LocalSlack.start(port=port)
     try:
         people = {name: {"slack": slack.people[name]} for name in ("alice", "bob", "carol")}
-        people["you"] = {"terminal": terminal_actor().id}
+        me = terminal_actor().id
+        people.setdefault(me, {})["terminal"] = me
         reason = availability()
         overrides = {
             "state": directory / "store",

@@ -116,6 +116,9 @@ def test_a_question_becomes_a_cure_that_the_kernel_confirms(page: Page, demo: De
     expect(second).to_contain_text("applied and verified", timeout=SLOW)
     expect(parent).to_contain_text("resolved, was", timeout=SLOW)
     page.screenshot(path=shots / "6-resolved.png")
+    page.set_viewport_size({"width": 1500, "height": 1180})
+    thread(page).locator("[data-ts]").first.scroll_into_view_if_needed()
+    page.screenshot(path=shots / "7-thread.png")
     assert demo.listener()[1] == 4096
 
     before = demo.overflows()

@@ -248,7 +248,8 @@ def _finding(host: HostReport, finding: Finding, pages: str) -> Iterator[Element
     yield line(
         run(f"{SEVERITY[finding.severity]} ", bold=True),
         run(finding.title or finding.id, bold=True, most=150),
-        run(f"  {finding.id}", code=True, most=100),
+        run("  "),
+        run(finding.id, code=True, most=100),
         *page,
     )
     yield line(run(finding.summary))
