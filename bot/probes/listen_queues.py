@@ -105,7 +105,11 @@ printf '%s\n' "$all"
   $1 == "used" { split($3, part, ":"); pid[$2] = part[1]; used[$2] = part[2]; next }
   $1 == "in" { id = $2; next }
   ($1 ~ /^[1-9]/ || $1 == "LISTEN" && $2 > 0) && !(id in told) { told[id] = 1; print "waiting", id }
-  match($0, / ino:[0-9]+/) { known[id]++; print "listens", id, substr($0, RSTART + 5, RLENGTH - 5) }
+  match($0, / ino:[0-9]+/) {
+    known[id]++; inode = substr($0, RSTART + 5, RLENGTH - 5); print "listens", id, inode
+    at = $1 == "LISTEN" ? 2 : 1
+    if ($at > 0 && $at >= 0.8 * $(at + 1)) print "queued", id, inode
+  }
   END { print "looked"; for (id in used) if (used[id] > known[id]) print "connected", id, pid[id] }' >&4
 :
 """

@@ -254,6 +254,12 @@ fi
 }
 [ -z "$again" ] || found=$(printf '%s\n' "$sockets" - "$rows" | sum_up "$whole")
 printf 'unwalked %s\n%s\n\n' "$unwalked" "$found"
+# who could accept from a queue that is nearly full
+case $CARRY in *queued*) printf '%s\n' "$sockets" | awk '
+  BEGIN { n = split(ENVIRON["CARRY"], line, "\n")
+    for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "queued") queued[word[3]] = 1 } }
+  NF == 2 && $2 in queued && m++ < 64 { print "accepts", $2, $1 }' >&4 ;;
+esac
 files= links=
 set -- $found
 while [ $# -gt 0 ]; do
