@@ -15,7 +15,9 @@ from itertools import pairwise
 HORIZON = 600.0
 """Seconds that are looked back."""
 QUIET = 30.0
-"""What rests for this long, and for three times its longest pause so far, is over."""
+"""What rests for this long, and half as long again as its longest pause so far, is over."""
+_LATEST = 4
+"""Moves that the cause is taken from: two times there and back; what happened before may have had another."""
 _NEAR = 2.5
 """Seconds between what belongs together: stamps are whole seconds."""
 _TOGETHER = 3.5
@@ -163,17 +165,17 @@ class Story:
 
     @property
     def cause(self) -> str:
-        """What most of the moves are put down to."""
-        told = Counter(cause for cause in self.causes if cause != "handover")
+        """What most of the latest moves are put down to."""
+        told = Counter(cause for cause in self.causes[-_LATEST:] if cause != "handover")
         return told.most_common(1)[0][0] if told else "handover" if self.causes else ""
 
 
 def goes_on(ages: Sequence[float]) -> bool:
-    """Whether what happened so long ago (seconds, oldest first) is still happening: no longer rest than before."""
+    """Whether what happened so long ago (seconds, oldest first) still happens: it has rested for as long before."""
     if not ages:
         return False
     pauses = [before - after for before, after in pairwise(ages)]
-    return ages[-1] <= max(QUIET, 3 * max(pauses, default=0.0))
+    return ages[-1] <= max(QUIET, 1.5 * max(pauses, default=0.0))
 
 
 def story(found: Sequence[Event], now: float, *, interval: float, master_down: float) -> Story:

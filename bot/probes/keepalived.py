@@ -51,6 +51,8 @@ class VrrpInstance(Facts):
     """The virtual addresses, without prefix length."""
     held: list[str]
     """Those that were on an interface of the namespace at both ends of the visit."""
+    passing: list[str]
+    """Those that were there at one end of the visit only: they came or went meanwhile."""
     networks: list[str]
     """Networks of the interface (own addresses only): hosts without a common one cannot be rivals."""
     peers: list[str]
@@ -275,7 +277,7 @@ def _instance(router: Router, pid: int, first: _Look, last: _Look, seen: Seen) -
     spaces = joined(seen, "netns")
     known = spaces.namespaces if isinstance(spaces, NetnsFacts) else {}
     member = membership(first.groups.get(pid, ()))
-    held = _bare(first.addresses.get(netns, ())) & _bare(last.addresses.get(netns, ()))
+    begun, ended = _bare(first.addresses.get(netns, ())), _bare(last.addresses.get(netns, ()))
     version = ipaddress.ip_address(router.addresses[0]).version if router.addresses else 4
     same = first.stats.get(pid, ("", []))[1][19:20] == last.stats.get(pid, ("", []))[1][19:20]
     runs = _moved(first.runs, last.runs, pid) if same else None
@@ -294,7 +296,8 @@ def _instance(router: Router, pid: int, first: _Look, last: _Look, seen: Seen) -
         master_down=round(router.master_down, 3),
         preempt=router.preempt,
         addresses=router.addresses,
-        held=[address for address in router.addresses if address in held],
+        held=[address for address in router.addresses if address in begun & ended],
+        passing=[address for address in router.addresses if address in begun ^ ended],
         networks=_networks(first.addresses.get(netns, ()), router),
         peers=router.peers,
         tracked=[neutral(name, 64) for name in router.tracked],

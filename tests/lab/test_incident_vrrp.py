@@ -1,0 +1,164 @@
+"""Is an address that moves or is held twice put down to what really made it: the sender, the network, or a check?
+
+Two real keepalived on two hosts of one switch; `netdiag run` over SSH, as a person would.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bot.demo import Fleet, availability, faults
+
+REASON = availability(["vrrp"])
+pytestmark = [
+    pytest.mark.skipif(REASON is not None, reason=f"no VRRP pair on this machine: {REASON}"),
+    pytest.mark.timeout(400),
+]
+Hosts = Mapping[str, Mapping[str, Any]]
+
+
+@pytest_asyncio.fixture
+async def pair(tmp_path: Path) -> AsyncIterator[Fleet]:
+    """A fresh pair, for a log remembers ten minutes; gw-1 is the master."""
+    async with Fleet.up(tmp_path, hosts=0, parts=["vrrp"], people={"alice": {"slack": "U0ALICE"}}) as fleet:
+
+        async def settled() -> bool:
+            return "@" not in (vip := fleet.fill("@NET@.230/")) and vip in await fleet.sh("gw-1", "ip -4 address")
+
+        assert await until(settled)
+        yield fleet
+        await faults.heal_all(fleet)
+
+
+async def until(what: Callable[[], Awaitable[Any]], seconds: float = 90.0) -> Any:
+    """The first answer that is not empty, or the last one when time is up."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not (answer := await what()) and loop.time() < end:
+        await asyncio.sleep(0.5)
+    return answer
+
+
+async def run(fleet: Fleet, target: str = "gw-*") -> Hosts:
+    place = Path(fleet.inventory_dir)
+    argv = ["-m", "bot", "run", target, "vrrp", "--inventory", place, "--state", place / "state", "--format", "json"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *map(str, argv), cwd=Path(__file__).parents[2],
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, complaint = await process.communicate()
+    assert said, complaint.decode()
+    return {host["host"]: host for host in json.loads(said)["hosts"]}
+
+
+def finding(hosts: Hosts, host: str, name: str) -> Mapping[str, Any] | None:
+    return next((found for found in hosts[host]["findings"] if found["id"] == name), None)
+
+
+def found(hosts: Hosts) -> set[tuple[str, str]]:
+    return {(name, one["id"]) for name, host in hosts.items() for one in host["findings"]}
+
+
+async def seen(fleet: Fleet, *wanted: tuple[str, str]) -> Hosts:
+    """Runs until all of these findings are there."""
+
+    async def look() -> Hosts | None:
+        hosts = await run(fleet)
+        return hosts if found(hosts) >= set(wanted) else None
+
+    hosts = await until(look)
+    assert hosts, f"never seen together: {wanted}"
+    return hosts  # type: ignore[no-any-return]
+
+
+async def healthy(fleet: Fleet) -> bool:
+    hosts = await run(fleet)
+    return {host["status"] for host in hosts.values()} == {"ok"}
+
+
+async def test_a_master_that_stands_still_again_and_again_is_named_and_not_the_network(pair: Fleet) -> None:
+    assert await healthy(pair)
+    await faults.make(pair, "vrrp-stalls")
+    hosts = await seen(pair, ("gw-1", "vrrp-flapping"), ("gw-2", "vrrp-flapping"), ("gw-2", "vrrp-adverts-late"))
+    master, backup = finding(hosts, "gw-1", "vrrp-flapping"), finding(hosts, "gw-2", "vrrp-adverts-late")
+    assert master
+    assert backup
+    assert "Starved sender, not the network" in master["cause"]
+    assert master["scope"]["instance"] == "VI_1"
+    assert master["evidence"]["longest_stall_seconds"] > 1
+    assert ("gw-1", "vrrp-adverts-late") not in found(hosts)
+    assert backup["evidence"]["sender_stalled"] == ["gw-1"]
+    assert "not the network" in backup["cause"]
+    flapping = finding(hosts, "gw-2", "vrrp-flapping")
+    assert flapping
+    assert flapping["explained_by"] == backup["fingerprint"]
+    await faults.heal(pair, "vrrp-stalls")
+    assert await until(lambda: healthy(pair))
+
+
+async def test_adverts_that_the_network_loses_are_put_down_to_it(pair: Fleet) -> None:
+    await faults.make(pair, "vrrp-adverts-lost")
+    hosts = await seen(pair, ("gw-2", "vrrp-adverts-late"))
+    late = finding(hosts, "gw-2", "vrrp-adverts-late")
+    assert late
+    assert late["evidence"]["sender_read"] == ["gw-1"]
+    assert late["evidence"]["sender_stalled"] == []
+    assert "lost on the way" in late["cause"]
+    await faults.heal(pair, "vrrp-adverts-lost")
+    assert await until(lambda: healthy(pair))
+
+
+async def test_two_masters_each_name_the_other(pair: Fleet) -> None:
+    await faults.make(pair, "vrrp-split-brain")
+    hosts = await seen(pair, ("gw-1", "vrrp-split-brain"), ("gw-2", "vrrp-split-brain"))
+    for host, other in (("gw-1", "gw-2"), ("gw-2", "gw-1")):
+        one = finding(hosts, host, "vrrp-split-brain")
+        assert one
+        assert one["evidence"]["also_on"] == [other]
+        assert one["severity"] == "critical"
+        assert "the network between them drops VRRP" in one["cause"]
+    alone = (await run(pair, "gw-1"))["gw-1"]
+    assert [one["id"] for one in alone["undecided"]] == ["vrrp-split-brain"], "one host alone cannot know"
+    await faults.heal(pair, "vrrp-split-brain")
+    assert await until(lambda: healthy(pair))
+
+
+async def test_a_check_that_comes_and_goes_is_named_as_one(pair: Fleet) -> None:
+    await faults.make(pair, "vrrp-tracked-flaps")
+    hosts = await seen(pair, ("gw-1", "vrrp-flapping"), ("gw-2", "vrrp-flapping"))
+    own, other = finding(hosts, "gw-1", "vrrp-flapping"), finding(hosts, "gw-2", "vrrp-flapping")
+    assert own
+    assert other
+    assert (own["evidence"]["cause"], own["evidence"]["checks_changed"]) == ("check", ["tracked"])
+    assert other["evidence"]["cause"] == "peer"
+    assert not {one for one in found(hosts) if one[1] in ("vrrp-adverts-late", "vrrp-split-brain", "vrrp-no-master")}
+
+
+async def test_a_planned_handover_is_no_fault(pair: Fleet) -> None:
+    await pair.sh("gw-1", "service keepalived stop")
+
+    async def taken() -> bool:
+        return pair.fill("@NET@.230/") in await pair.sh("gw-2", "ip -4 address")
+
+    assert await until(taken)
+    hosts = await run(pair)
+    assert found(hosts) == {("gw-1", "vrrp-daemon-gone")}, "that it does not run is said, and is no alarm"
+    assert hosts["gw-1"]["status"] == "ok"
+    await pair.sh("gw-1", "service keepalived start")
+    assert await until(lambda: healthy(pair))
+
+
+async def test_a_daemon_that_was_killed_leaves_its_address_and_is_told(pair: Fleet) -> None:
+    await pair.sh("gw-1", f"service keepalived stop; ip address add {pair.fill('@NET@.230/24')} dev eth0")
+    hosts = await seen(pair, ("gw-1", "vrrp-daemon-gone"), ("gw-2", "vrrp-split-brain"))
+    gone, twice = finding(hosts, "gw-1", "vrrp-daemon-gone"), finding(hosts, "gw-1", "vrrp-split-brain")
+    assert gone
+    assert twice
+    assert gone["severity"] == "critical"
+    assert twice["explained_by"] == gone["fingerprint"]
