@@ -1,6 +1,6 @@
 # What can be done here? `make` alone says it.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench lock clean
+.PHONY: help venv demo test lint bench docs lock clean
 
 help:  ## say what can be done
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ test: lint  ## everything: lint, unit, adapters on real parts, kernel lab, brows
 bench:  ## the figures in docs/benchmarks.md, peers side by side
 	@.ci/setup test
 	.venv/bin/python -m benchmarks
+
+docs:  ## the pages in docs/findings, made from the playbooks
+	@.ci/setup run
+	.venv/bin/netdiag playbooks docs docs/findings
 
 lock:  ## make the hashed lock files anew from pyproject.toml (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from bot import actions, probes
 from bot.adapters.files.cases import run_cases
+from bot.adapters.files.finding_pages import finding_pages, write_pages
 from bot.adapters.files.playbooks import lint as lint_directory
 from bot.adapters.files.playbooks import load_playbooks
 from bot.cli import cli, terminal
@@ -92,3 +93,15 @@ def check_cases(directory: DirectoryArgument = None) -> None:
 def schema() -> None:
     """Print the JSON Schema of a playbook, for editors: `# yaml-language-server: $schema=playbook.schema.json`."""
     sys.stdout.write(json.dumps(playbook_schema(probes.catalog(), actions.catalog()), indent=2) + "\n")
+
+
+@playbooks.command()
+def docs(
+    to: Annotated[Path, typer.Argument(metavar="DIR", help="Where the pages go; made ones that are stale go away.")],
+    directory: PlaybooksOption = None,
+) -> None:
+    """Write a page for each finding: what it means, how it is decided, what looks like it, what can be done."""
+    place = settings(playbooks=directory).playbooks
+    made = finding_pages(place, probes.catalog(), actions.catalog())
+    written, removed = write_pages(to, made)
+    print(f"{to}: {len(made)} pages, {written} written, {removed} removed")

@@ -71,6 +71,11 @@ class Template:
         return unknown or "".join(value if isinstance(value, str) else spell(value) for value in values)
 
 
+def written(source: str) -> tuple[tuple[str, bool], ...]:
+    """The parts of a sound template as (text, is it code), for those who explain it rather than render it."""
+    return tuple((text, is_code) for _, text, is_code in _split(source, []))
+
+
 def spell(value: Any) -> str:
     """A value for people: numbers plainly, fractions with one decimal, host text neutralised."""
     if isinstance(value, Unknown):

@@ -92,6 +92,15 @@ def read_case(file: Path) -> Case:
 def diagnosed(case: Case, file: Path, playbook: Playbook, probes: Probes) -> HostReport:
     """The report on a case's visit. Raises ConfigError for a case that cannot be read or a visit that would write."""
     check_params([playbook], case.params)
+    snapshot = visited(case, file, playbook, probes)
+    report = diagnose([playbook], snapshot, case.params)
+    here = _kept(snapshot.host, snapshot, playbook)
+    run = [here, *(_kept(other.host, _other(other, file, probes), playbook) for other in case.others)]
+    return complete([playbook], report, here, run, case.params)
+
+
+def visited(case: Case, file: Path, playbook: Playbook, probes: Probes) -> Snapshot:
+    """What a case's visit saw. Raises ConfigError."""
     chosen = required(playbook.probes, probes)
     unknown = sorted({*case.facts, *case.readings} - {probe.name for probe in chosen})
     if unknown:
@@ -106,11 +115,7 @@ def diagnosed(case: Case, file: Path, playbook: Playbook, probes: Probes) -> Hos
         read(printed, chosen, nonce=_NONCE, root=recording.root, root_reason=recording.root_reason or "not root")
     )
     outcomes.update({name: _outcome(file, probes[name], value) for name, value in case.facts.items()})
-    snapshot = Snapshot(recording.host, _LONG_AGO, 4.0, recording.host_key or "replay", outcomes, case.inventory)
-    report = diagnose([playbook], snapshot, case.params)
-    here = _kept(recording.host, snapshot, playbook)
-    run = [here, *(_kept(other.host, _other(other, file, probes), playbook) for other in case.others)]
-    return complete([playbook], report, here, run, case.params)
+    return Snapshot(recording.host, _LONG_AGO, 4.0, recording.host_key or "replay", outcomes, case.inventory)
 
 
 def _kept(name: str, visit: Visit, playbook: Playbook) -> Aside:

@@ -52,6 +52,11 @@ def read_playbook(text: str | bytes, file: str, probes: Probes, actions: Actions
     return playbook
 
 
+def read_specs(directory: Path) -> Sequence[PlaybookSpec]:
+    """The playbooks of a folder as written; `load_playbooks` tells whether they are sound. Raises ConfigError."""
+    return [validate(PlaybookSpec, load(file.read_bytes(), str(file))) for file in sorted(directory.glob("*.yaml"))]
+
+
 def _read_all(directory: Path, probes: Probes, actions: Actions) -> tuple[Sequence[Playbook], Sequence[str]]:
     if not directory.is_dir():
         raise ConfigError(f"{directory}: no such folder; playbooks are *.yaml files in it")
