@@ -6,6 +6,10 @@ A section has its own time and byte caps, its exit status and the head of its st
 slow, flooding or garbled makes that probe Unknown with the reason, and no other (law 8). Nothing is written on the
 host (law 4); what runs there is niced.
 
+Caps for one section cost a host more than most sections do (three programs, seven processes). So the sections of a
+sample are tried together first, under one cap of time and of bytes (`tray`): those that came to their end whole are
+done, and only the others are asked again, each alone under caps of its own (`section`).
+
 What a script finds in its environment:
 
 - `$SAMPLE`: 1 to `SAMPLES`.
@@ -31,29 +35,57 @@ MAX_NETNS = 512
 
 _SECTION_OVERHEAD = 4_096  # marks and the head of standard error
 _SIGNALLED = 128  # a shell adds it to the signal that ended a command
+_TRAY_SECONDS = 5
 _LATE = 1.5  # seconds that `timeout -k 1` may need beyond its limit
+
+_LIB = r"""nl='
+'
+blank=$(printf ' \t')$nl
+IFS=$blank
+now() { read -r up rest </proc/uptime; up_frac=${up#*.}; cs=$(( ${up%.*} * 100 + 1$up_frac - 100 )); }
+complain() {
+  n=0
+  while [ $n -lt 6 ] && IFS= read -r line; do printf 'e %.400s\n' "$line"; line=; n=$(( n + 1 )); done
+  [ -z "$line" ] || printf 'e %.400s\n' "$line"
+  [ $n -lt 6 ] || exec cat >/dev/null
+}
+take() { # what a section said of itself: its status, the head of its standard error, and what it carries
+  status= errors= carried=; set -f; IFS=$nl
+  for line in $said; do
+    case $line in
+      s\ *) status=${line#s } ;;
+      e\ *) errors=$errors$nl${line#e } ;;
+      *) [ ${#CARRY} -gt 32000 ] || { CARRY=$CARRY$line$nl; carried=${carried}c\ $line$nl; } ;;
+    esac
+  done
+  set +f; IFS=$blank
+}
+one() { # a section among others in one shell: no caps of its own; says "done" only when it came to its end
+  now; printf '\n%s+ %s %s %s\n' "$mark" "$1" "$SAMPLE" "$up"
+  eval "script=\$ask_$1"
+  said=$( { (
+    trap 'printf "s %s\n" "$?" >&4' EXIT
+    eval "unset mark name script said status errors line n up up_frac cs rest nl blank${nl}set --$nl$script"
+  ) 2>&1 >&3 3>&- 6>&- | complain; } 4>&1 )
+  take
+  [ -n "$status" ] || return
+  now; printf '\n%s- %s %s %s %s%s\n%s=\n' "$mark" "$1" "$SAMPLE" "$up" "$status" "$errors" "$mark"
+  [ -z "$carried" ] || printf '%s' "$carried" >&6
+  echo "done $1" >&6
+}
+"""
 
 _HEAD = r"""PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 export PATH LC_ALL
 unset ENV BASH_ENV CDPATH GREP_OPTIONS POSIXLY_CORRECT
 exec 3>&1 </dev/null 2>/dev/null
-nl='
-'
-blank=$(printf ' \t')$nl
-IFS=$blank
-now() { read -r up rest </proc/uptime; up_frac=${up#*.}; cs=$(( ${up%.*} * 100 + 1$up_frac - 100 )); }
+eval "$lib"
 wait_until() {
   now; due=$(( began + $1 )); [ $due -ge $(( last + $2 )) ] || due=$(( last + $2 )); left=$(( due - cs ))
   if [ $left -gt 0 ]; then
     frac=$(( left % 100 + 100 )); sleep $(( left / 100 )).${frac#1} || sleep $(( left / 100 + 1 ))
   fi
   now; last=$cs
-}
-complain() {
-  n=0
-  while [ $n -lt 6 ] && IFS= read -r line; do printf 'e %.400s\n' "$line"; line=; n=$(( n + 1 )); done
-  [ -z "$line" ] || printf 'e %.400s\n' "$line"
-  [ $n -lt 6 ] || exec cat >/dev/null
 }
 watched() { # seconds script: where there is no timeout(1), or busybox's, which keeps the pipes open for another second
   own=; ! command -v setsid >/dev/null || own=setsid
@@ -68,25 +100,35 @@ watched() { # seconds script: where there is no timeout(1), or busybox's, which 
   { kill -TERM "$dog"; [ -z "$own" ] || kill -KILL "-$child"; } 2>/dev/null
   return "$ended"
 }
+tray() { # sample seconds bytes names
+  told= # KILL: after TERM, timeout(1) waits for the shell only, and not for what ignores TERM below it
+  [ -n "$cap" ] && [ -n "$4" ] && [ -z "$alone" ] || return 0
+  export SAMPLE="$1" CARRY
+  told=$( {
+    printf '%s\n' "$lib" "$asks" "mark=$mark" 'exec 3>&1 </dev/null' "for name in $4; do one \$name; done; echo end >&6" |
+      timeout -s KILL "$2" sh -c 'eval "$(cat)"' 6>&4 4>&- 3>&- |
+      { head -c "$3" >&3; line=; if IFS= read -r line || [ -n "$line" ]; then echo over >&4; fi; }
+  } 4>&1 )
+  told=$nl$told$nl
+  case $told in *"${nl}over$nl"*) told= alone=yes ;; *"${nl}end$nl"*) ;; *) alone=yes ;; esac
+  set -f; IFS=$nl
+  for line in $told; do
+    case $line in c\ *) [ ${#CARRY} -gt 32000 ] || CARRY=$CARRY${line#c }$nl ;; esac
+  done
+  set +f; IFS=$blank
+}
 section() { # name sample seconds bytes script
+  case $told in *"${nl}done $1$nl"*) return ;; esac
   now; printf '\n%s+ %s %s %s\n' "$mark" "$1" "$2" "$up"
   export SAMPLE="$2" CARRY
   said=$( { { {
     if [ -n "$cap" ]; then $cap "$3" sh -c "$5" 3>&-; else watched "$3" "$5"; fi
     printf 's %s\n' "$?" >&4; } 2>&5 5>&- | head -c "$4" >&3; } 5>&1 | complain; } 4>&1 )
-  status=; errors=; set -f; IFS=$nl
-  for line in $said; do
-    case $line in
-      s\ *) status=${line#s } ;;
-      e\ *) errors=$errors$nl${line#e } ;;
-      *) [ ${#CARRY} -gt 32000 ] || CARRY=$CARRY$line$nl ;;
-    esac
-  done
-  set +f; IFS=$blank
+  take
   now; printf '\n%s- %s %s %s %s%s\n%s=\n' "$mark" "$1" "$2" "$up" "${status:-lost}" "$errors" "$mark"
 }
 as_root() { [ "$uid" != 0 ] || section "$@"; }
-CARRY=
+CARRY= alone= told=
 read -r self rest </proc/self/stat
 while read -r key uid euid rest; do [ "$key" != Uid: ] || break; done </proc/self/status
 uid=$euid
@@ -139,10 +181,10 @@ def compose(probes: Sequence[Probe[Any]], *, nonce: str, window: float = 3.0) ->
     """
     if not re.fullmatch(r"[a-z0-9]{20,128}", nonce):
         raise ValueError("a nonce is 20 to 128 characters of [a-z0-9]")
-    program = ["(", _HEAD, f"mark=@{nonce}\n"]
+    asks = "".join(f"ask_{probe.name}={quote(probe.script)}\n" for probe in probes)
+    program = ["(", f"lib={quote(_LIB)}\nasks={quote(asks)}\n", _HEAD, f'eval "$asks"\nmark=@{nonce}\n']
     if any("$NETNS" in probe.script for probe in probes):
         program.append(f"most_netns={MAX_NETNS}\n{_NETNS}")
-    program += [f"ask_{probe.name}={quote(probe.script)}\n" for probe in probes]
     program.append("now; began=$cs; last=$cs\n")
     step = round(window * 100 / (SAMPLES - 1))
     for sample in range(1, SAMPLES + 1):
@@ -151,7 +193,9 @@ def compose(probes: Sequence[Probe[Any]], *, nonce: str, window: float = 3.0) ->
             continue
         if sample > 1:
             program.append(f"wait_until {step * (sample - 1)} {step // 2}\n")
-        program += [_call(probe, sample) for probe in sorted(asked, key=lambda p: p.sampling is Sampling.ONCE)]
+        asked.sort(key=lambda probe: probe.sampling is Sampling.ONCE)
+        program.append(_tray(asked, sample))
+        program += [_call(probe, sample) for probe in asked]
     program.append('printf "\\n%s.\\n" "$mark"\n)\n')
     return "".join(program)
 
@@ -162,6 +206,22 @@ def _samples(probe: Probe[Any]) -> Sequence[int]:
         Sampling.COUNTER: (1, SAMPLES),
         Sampling.MOMENTARY: range(1, SAMPLES + 1),
     }[probe.sampling]
+
+
+def _tray(asked: Sequence[Probe[Any]], sample: int) -> str:
+    """Try them together: all, or without root those that need none. One alone goes without."""
+    if len(asked) == 1:
+        return "told=\n"
+    every, plain = (" ".join(p.name for p in asked if root or not p.root) for root in (True, False))
+    names = f"names='{every}'; [ \"$uid\" = 0 ] || names='{plain}'"
+    seconds, size = _together(asked)
+    return f'{names}\ntray {sample} {seconds} {size} "$names"\n'
+
+
+def _together(asked: Sequence[Probe[Any]]) -> tuple[int, int]:
+    """The caps of a tray: as long as is usual by far, and as much as two of the largest."""
+    longest = max(round(float(_seconds(probe))) for probe in asked)
+    return min(_TRAY_SECONDS, longest), 2 * max(probe.max_bytes for probe in asked)
 
 
 def _call(probe: Probe[Any], sample: int) -> str:
@@ -178,6 +238,9 @@ def budget(probes: Sequence[Probe[Any]], window: float = 3.0) -> tuple[float, in
     """The longest that the program may take (seconds) and the most that it may print (bytes)."""
     seconds = sum((float(_seconds(probe)) + _LATE) * len(_samples(probe)) for probe in probes)
     size = sum((probe.max_bytes + _SECTION_OVERHEAD) * len(_samples(probe)) for probe in probes)
+    if probes:
+        longest, most = _together(probes)
+        seconds, size = seconds + longest + _LATE, size + most * SAMPLES  # the first tray that fails is the last
     return window * 1.5 + 10.0 + seconds, size + _SECTION_OVERHEAD
 
 
@@ -203,8 +266,9 @@ def sections(stdout: bytes, probes: Sequence[Probe[Any]], *, nonce: str) -> Answ
         match kind:
             case b"+":
                 opened, closed = _place(words, body), None
-            case b"-" if opened is not None:
+            case b"-" if opened is not None and closed is None:
                 closed = _place(words, body)
+                opened = opened if closed is not None else None
             case b"=" if opened is not None and closed is not None and opened[:2] == closed[:2]:
                 name, sample = opened[:2]
                 if name in known and sample not in readings.setdefault(name, {}):

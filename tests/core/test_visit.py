@@ -56,7 +56,7 @@ def shell(request: pytest.FixtureRequest) -> Sequence[str]:
     return request.param
 
 
-OK = probe("ok", "echo fine")
+OK = probe("ok", "echo fine", timeout=1.0)
 
 
 def test_each_probe_has_its_own_answer_with_stderr_apart(shell) -> None:
@@ -252,7 +252,7 @@ _PIECES = [
 def test_marks_in_any_order_give_an_answer_only_when_whole(stdout: bytes) -> None:
     outcome = read(stdout, [OK], nonce=NONCE, root=True)["ok"]
     whole = re.search(
-        rb"\+ ok 1 1\.0\n(?:[^@]|@%b\.\n)*?\n@%b- ok 1 1\.1 0\n" % (NONCE.encode(), NONCE.encode()), stdout
+        rb"\+ ok 1 1\.0\n(?:[^@]|@(?!%b)|@%b\.\n)*?\n@%b- ok 1 1\.1 0\n" % ((NONCE.encode(),) * 3), stdout
     )
     assert isinstance(outcome, Unknown) or whole
 
@@ -276,3 +276,39 @@ def test_namespaces_are_told_to_a_script_that_asks_for_them(shell) -> None:
     assert own.strip()[5:-1] in {row.split()[0] for row in rows}
     assert f"total {len(rows)}" in lines
     assert len(rows) <= MAX_NETNS
+
+
+def test_sections_that_give_no_trouble_share_one_shell() -> None:
+    probes = [probe(f"p{n}", "echo $PPID") for n in range(3)]
+    outcomes = visit(["sh"], *probes)
+    assert len({text_of(outcome) for outcome in outcomes.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["sleep 30", "yes", "head -c 20000 /dev/zero", "kill -9 $$", "kill -9 $PPID", "exec 1>&-", "exec 4>&-; sleep 30"],
+)
+def test_trouble_in_the_middle_loses_nothing_of_those_before_and_after(shell, script: str) -> None:
+    before, after = (
+        probe("before", "echo a >&4; echo fine", timeout=1.0),
+        probe("after", 'echo "fine $CARRY"', timeout=1.0),
+    )
+    outcomes = visit(shell, before, probe("bad", script, timeout=1.0, max_bytes=4096), after)
+    assert text_of(outcomes["before"]) == "fine\n"
+    assert text_of(outcomes["after"]) == "fine a\n\n"
+
+
+def test_each_of_several_sections_is_told_once_though_it_was_asked_again(shell) -> None:
+    bad = probe("bad", "echo begun; kill -9 $PPID", sampling=Sampling.MOMENTARY)
+    counted = [probe(f"c{n}", "echo $SAMPLE", sampling=Sampling.COUNTER) for n in range(3)]
+    outcomes = visit(shell, *counted, bad)
+    assert isinstance(outcomes["bad"], Unknown)
+    for one in counted:
+        assert text_of(outcomes[one.name]) == "3\n"
+
+
+def test_variables_of_the_collector_are_not_those_of_a_section(shell) -> None:
+    names = "mark name script said status errors line n up up_frac cs rest nl blank told lib asks cap alone"
+    seen = probe("seen", f'for v in {names}; do eval "echo $v=\\$$v"; done; echo "$#"')
+    outcomes = visit(shell, seen, OK)
+    assert text_of(outcomes["seen"]) == "".join(f"{name}=\n" for name in names.split()) + "0\n"
