@@ -105,7 +105,8 @@ tray() { # sample seconds bytes names
   [ -n "$cap" ] && [ -n "$4" ] && [ -z "$alone" ] || return 0
   export SAMPLE="$1" CARRY
   told=$( {
-    printf '%s\n' "$lib" "$asks" "mark=$mark" 'exec 3>&1 </dev/null' "for name in $4; do one \$name; done; echo end >&6" |
+    printf '%s\n' "$lib" "$asks" "mark=$mark" 'exec 3>&1 </dev/null' \
+      "for name in $4; do one \$name; done; echo end >&6" |
       timeout -s KILL "$2" sh -c 'eval "$(cat)"' 6>&4 4>&- 3>&- |
       { head -c "$3" >&3; line=; if IFS= read -r line || [ -n "$line" ]; then echo over >&4; fi; }
   } 4>&1 )
