@@ -34,6 +34,7 @@ def demo(
     ] = DEFAULT_PORT,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in this machine's browser.")] = False,
     hosts: Annotated[int, typer.Option("--hosts", metavar="N", min=4, max=200, help="Hosts in the fleet.")] = 4,
+    full: Annotated[bool, typer.Option("--full", help="Add an IPVS director and a VRRP pair.")] = False,
     playbooks: PlaybooksOption = None,
     state: StateOption = None,
 ) -> None:
@@ -48,7 +49,7 @@ def demo(
 
     async def work() -> None:
         with _alone(directory):
-            async with _stage(directory, port, hosts) as (overrides, story):
+            async with _stage(directory, port, hosts, full=full) as (overrides, story):
                 chosen = base.model_copy(update=overrides)
                 (directory / "demo.json").write_text(json.dumps(story, indent=2), encoding="utf-8")
                 await _perform(chosen, story, directory, open_page=open_page)
@@ -82,10 +83,13 @@ class _alone:  # noqa: N801 - used as a function: with _alone(directory)
 
 
 @asynccontextmanager
-async def _stage(directory: Path, port: int, hosts: int) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any]]]:
+async def _stage(
+    directory: Path, port: int, hosts: int, *, full: bool
+) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The local Slack and the hosts; yields the settings for the bot and what to tell people and tests."""
     from bot.app import terminal_actor  # noqa: PLC0415 - the demo's parts load only for the demo
-    from bot.demo import Fleet, availability  # noqa: PLC0415
+    from bot.demo import Fleet, availability, control  # noqa: PLC0415
+    from bot.demo.parts import FULL  # noqa: PLC0415
     from bot.demo.replay import replay_inventory  # noqa: PLC0415
     from bot.workspace import LocalSlack, channels  # noqa: PLC0415
 
@@ -107,7 +111,12 @@ async def _stage(directory: Path, port: int, hosts: int) -> AsyncIterator[tuple[
             inventory = replay_inventory(directory / "recorded", people)
             yield {**overrides, "inventory": inventory}, {**story, "inventory": str(inventory)}
             return
-        async with Fleet.up(directory / "fleet", hosts=hosts, people=people) as fleet:
+        parts = FULL if full else ()
+        reason = availability(parts)
+        if reason is not None:
+            raise ConfigError(f"--full cannot be had here: {reason}; without it the demo works")
+        up = Fleet.up(directory / "fleet", hosts=hosts, people=people, parts=parts)
+        async with up as fleet, control.serving(fleet):
             inventory = fleet.inventory_dir
             yield {**overrides, "inventory": inventory}, {**story, "inventory": str(inventory)}
     finally:

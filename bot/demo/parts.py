@@ -119,7 +119,13 @@ vrrp_instance VI_1 {{
 
 
 QUEUE: Final = Role({"role": "queue"}, back=True, sysctls=("net.ipv4.conf.all.rp_filter=0",))
-SMALL: Final = Role({"role": "memory"}, (Service("hoard", ("hoard.py", "9000")),), memory=96)
+SMALL: Final = Role(
+    {"role": "memory"},
+    (Service("hoard", ("hoard.py", "9000")),),
+    memory=96,
+    sysctls=("net.ipv4.tcp_mem=900 1200 1800",),
+)
+HOARDER: Final = Role({"role": "client"}, (Service("hoard", ("hoard.py", "9000")),))
 SPARE_GUEST: Final = Role(
     {"role": "lab"},
     (Service("web", ("api.py", "80")),),
@@ -144,7 +150,7 @@ PARTS: Final[Mapping[str, Sequence[Post]]] = MappingProxyType(
         # A host with a second leg, whose transmit queue can be stopped.
         "queue": (("queue-1", 235, QUEUE),),
         # A guest with so little memory that TCP's share of it can be used up, and a server that reads nothing.
-        "memory": (("mem-1", 236, SMALL),),
+        "memory": (("mem-1", 236, SMALL), ("client-3", 239, HOARDER)),
         # A guest of its own kernel for everything that is the machine's on other hosts, and a client.
         "kernel": (("lab-1", 237, SPARE_GUEST), ("client-2", 238, CLIENT)),
     }

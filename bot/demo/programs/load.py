@@ -86,7 +86,41 @@ def trickle(address: str, port: str, per_second: str) -> None:
         time.sleep(1 / float(per_second))
 
 
-KINDS: dict[str, Callable[..., None]] = {kind.__name__: kind for kind in (pinned, calls, parted, hung_up, trickle)}
+def unread(address: str, port: str, count: str, size: str) -> None:
+    """COUNT connections that send SIZE bytes each to a server that reads nothing."""
+    kept = []
+    for _ in range(int(count)):
+        with contextlib.suppress(OSError):
+            caller = socket.create_connection((address, int(port)), timeout=PATIENCE)
+            caller.setblocking(False)
+            kept.append(caller)
+            caller.send(bytes(int(size)))
+    ready()
+    rest()
+
+
+def orphans(address: str, port: str, count: str) -> None:
+    """Close COUNT connections, again and again, with more to send than a server that reads nothing takes."""
+    told = False
+    while True:
+        for _ in range(int(count)):
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection((address, int(port)), timeout=PATIENCE) as caller,
+            ):
+                caller.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        caller.send(bytes(65536))
+        if not told:
+            ready()
+            told = True
+        time.sleep(1)
+
+
+KINDS: dict[str, Callable[..., None]] = {
+    kind.__name__: kind for kind in (pinned, calls, parted, hung_up, trickle, unread, orphans)
+}
 
 
 def main(kind: str, *words: str) -> None:
