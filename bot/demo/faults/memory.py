@@ -4,15 +4,12 @@ from typing import Final
 
 from bot.demo.faults.fault import Fault, Step
 
+PAGES: Final = r'$(awk "/^TCP:/ {print \$NF}" /proc/net/sockstat)'
 # The server keeps what it was given until it ends, so healing restarts it; the kernel needs a moment to let go.
-RELEASED: Final = """\
+RELEASED: Final = f"""\
 unload tcp-memory
 service hoard restart
-tries=100
-while [ "$(sed -n 's/^TCP:.* mem //p' /proc/net/sockstat)" -gt 300 ] && [ $tries -gt 0 ]; do
-    sleep 0.1
-    tries=$((tries - 1))
-done
+becomes '[ {PAGES} -lt 300 ]'
 """
 
 FAULTS: Final = (
@@ -21,7 +18,10 @@ FAULTS: Final = (
         "memory",
         "mem-1",
         "TCP mem above the second number of tcp_mem and below the third",
-        make=(Step("client-3", "load tcp-memory-pressure unread @NET@.236 9000 110 60000"),),
+        make=(
+            Step("client-3", "load tcp-memory-pressure unread @NET@.236 9000 110 60000"),
+            Step("mem-1", f"becomes '[ {PAGES} -gt 1200 ]'"),
+        ),
         heal=(Step("client-3", "unload tcp-memory-pressure"), Step("mem-1", RELEASED)),
     ),
     Fault(
@@ -30,8 +30,9 @@ FAULTS: Final = (
         "mem-1",
         "TCP mem above the third number of tcp_mem, and 'TCP: out of memory' in the kernel's log",
         make=(
-            Step("client-3", "load tcp-memory-exhausted unread @NET@.236 9000 1500 60000"),
+            Step("client-3", "load tcp-memory-exhausted unread @NET@.236 9000 500 60000"),
             Step("mem-1", "load tcp-memory orphans @NET@.239 9000 5"),
+            Step("mem-1", f"becomes '[ {PAGES} -gt 1800 ] && dmesg | grep -q \"TCP: out of memory\"'"),
         ),
         heal=(
             Step("client-3", "unload tcp-memory-exhausted; service hoard restart"),

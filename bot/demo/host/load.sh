@@ -1,5 +1,5 @@
 # Sourced by what breaks a host: keep a program running beside it, and end it.
-# `load NAME KIND WORD...` starts programs/load.py once and waits until its load is there; `unload NAME` ends it.
+# `load NAME KIND WORD...` starts programs/load.py once and waits until its load is there; `unload NAME` ends it; `becomes CONDITION` waits.
 . /etc/netdiag-demo/env
 
 unload() {
@@ -28,6 +28,16 @@ load() {
             unload "$what"
             return 1
         fi
+        sleep 0.1
+    done
+}
+
+# Wait for at most half a minute until a condition, as a line of shell, holds.
+becomes() {
+    tries=300
+    until eval "$1"; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || { echo "it did not become so: $1" >&2; return 1; }
         sleep 0.1
     done
 }

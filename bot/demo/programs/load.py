@@ -91,7 +91,7 @@ def unread(address: str, port: str, count: str, size: str) -> None:
     kept = []
     for _ in range(int(count)):
         with contextlib.suppress(OSError):
-            caller = socket.create_connection((address, int(port)), timeout=PATIENCE)
+            caller = socket.create_connection((address, int(port)), timeout=1.0)
             caller.setblocking(False)
             kept.append(caller)
             caller.send(bytes(int(size)))
@@ -106,7 +106,7 @@ def orphans(address: str, port: str, count: str) -> None:
         for _ in range(int(count)):
             with (
                 contextlib.suppress(OSError),
-                socket.create_connection((address, int(port)), timeout=PATIENCE) as caller,
+                socket.create_connection((address, int(port)), timeout=1.0) as caller,
             ):
                 caller.setblocking(False)
                 with contextlib.suppress(BlockingIOError):
