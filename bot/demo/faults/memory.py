@@ -9,6 +9,7 @@ PAGES: Final = r'$(awk "/^TCP:/ {print \$NF}" /proc/net/sockstat)'
 RELEASED: Final = f"""\
 unload tcp-memory
 service hoard restart
+becomes 'ss -Hltn "sport = :9000" | grep -q .'
 becomes '[ {PAGES} -lt 300 ]'
 """
 
@@ -30,8 +31,8 @@ FAULTS: Final = (
         "mem-1",
         "TCP mem above the third number of tcp_mem, and 'TCP: out of memory' in the kernel's log",
         make=(
-            Step("client-3", "load tcp-memory-exhausted unread @NET@.236 9000 500 60000"),
-            Step("mem-1", "load tcp-memory orphans @NET@.239 9000 5"),
+            Step("client-3", "load tcp-memory-exhausted unread @NET@.236 9000 1000 20000"),
+            Step("mem-1", "load tcp-memory orphans @NET@.239 9000 3"),
             Step("mem-1", f"becomes '[ {PAGES} -gt 1800 ] && dmesg | grep -q \"TCP: out of memory\"'"),
         ),
         heal=(

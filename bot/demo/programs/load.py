@@ -89,12 +89,14 @@ def trickle(address: str, port: str, per_second: str) -> None:
 def unread(address: str, port: str, count: str, size: str) -> None:
     """COUNT connections that send SIZE bytes each to a server that reads nothing."""
     kept = []
-    for _ in range(int(count)):
+    for _ in range(2 * int(count)):  # where memory is short some calls fail
         with contextlib.suppress(OSError):
             caller = socket.create_connection((address, int(port)), timeout=1.0)
             caller.setblocking(False)
             kept.append(caller)
             caller.send(bytes(int(size)))
+        if len(kept) == int(count):
+            break
     ready()
     rest()
 
