@@ -91,8 +91,12 @@ def read_case(file: Path) -> Case:
 
 def diagnosed(case: Case, file: Path, playbook: Playbook, probes: Probes) -> HostReport:
     """The report on a case's visit. Raises ConfigError for a case that cannot be read or a visit that would write."""
+    return judged(visited(case, file, playbook, probes), case, file, playbook, probes)
+
+
+def judged(snapshot: Snapshot, case: Case, file: Path, playbook: Playbook, probes: Probes) -> HostReport:
+    """The report on what a case's visit saw. Raises ConfigError, or AskError for its parameters."""
     check_params([playbook], case.params)
-    snapshot = visited(case, file, playbook, probes)
     report = diagnose([playbook], snapshot, case.params)
     here = _kept(snapshot.host, snapshot, playbook)
     run = [here, *(_kept(other.host, _other(other, file, probes), playbook) for other in case.others)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bot.adapters.files.cases import case_files, diagnosed, read_case, visited
+from bot.adapters.files.cases import case_files, judged, read_case, visited
 from bot.adapters.files.playbooks import Actions, Probes, load_playbooks, read_specs
 from bot.core.change import Plan
 from bot.core.errors import ConfigError, NetdiagError
@@ -18,7 +18,7 @@ def finding_pages(playbooks: Path, probes: Probes, actions: Actions) -> Mapping[
     """Every page by file name, with examples from the playbooks' cases. Raises ConfigError for unsound playbooks."""
     loaded = load_playbooks(playbooks, probes, actions)
     examples: dict[tuple[str, str], list[Example]] = {}
-    for playbook in loaded.values():
+    for playbook in (playbook for playbook in loaded.values() if playbook.actions):
         for finding, example in _examples(playbooks / "cases" / playbook.name, playbook, probes, actions):
             known = examples.setdefault((playbook.name, finding), [])
             if all(one.action != example.action for one in known):
@@ -54,7 +54,8 @@ def _examples(folder: Path, playbook: Playbook, probes: Probes, actions: Actions
     for file in case_files(folder):
         try:
             case = read_case(file)
-            seen, report = visited(case, file, playbook, probes), diagnosed(case, file, playbook, probes)
+            seen = visited(case, file, playbook, probes)
+            report = judged(seen, case, file, playbook, probes)
         except NetdiagError:
             continue  # `netdiag playbooks test` tells what is wrong with it
         for finding in report.findings:
