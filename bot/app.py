@@ -28,7 +28,7 @@ from bot.core.selector import select
 from bot.engine.desk import DutyDesk
 from bot.engine.diagnose import Observer
 from bot.engine.inspect import Inspected, Tell, inspect
-from bot.engine.ports import Directory, Shell
+from bot.engine.ports import Directory, JournalDown, Shell
 from bot.engine.remedy import Remedy
 from bot.settings import Settings
 
@@ -88,9 +88,13 @@ class App:
     shell: Shell
     clock: SystemClock
 
-    async def log_read(self, actor: Actor, what: str) -> None:
-        """Reading the log is an entry of the log."""
-        await self.journal.append([Event("LogRead", actor.key, stamp(self.clock.now()), None, {"what": what})])
+    async def log_read(self, actor: Actor, what: str) -> str:
+        """Reading the log is an entry of the log; why it is not, where the store cannot be written: reading goes on."""
+        try:
+            await self.journal.append([Event("LogRead", actor.key, stamp(self.clock.now()), None, {"what": what})])
+        except JournalDown as fault:
+            return str(fault)
+        return ""
 
     async def status(self) -> Sequence[tuple[str, str]]:
         """What an operator wants to know at a glance, as label and words."""

@@ -30,8 +30,13 @@ async def _entries(first: int, inventory: Path | None, state: Path | None, *, li
 
     async with opened(settings(inventory=inventory, state=state)) as app:
         found = [entry async for entry in app.journal.entries(first=first)]
-        await app.log_read(terminal_actor(), f"audit from {first}")
+        _unlogged(await app.log_read(terminal_actor(), f"audit from {first}"))
         return found[-limit:] if limit else found
+
+
+def _unlogged(why: str) -> None:
+    if why:
+        print(f"netdiag: this look is not in the log: {neutral(why, 400)}", file=sys.stderr)
 
 
 @audit.command("list")
@@ -98,7 +103,7 @@ def export(
 
     async def work() -> str:
         async with opened(settings(inventory=inventory, state=state)) as app:
-            await app.log_read(terminal_actor(), f"audit export from {first}")
+            _unlogged(await app.log_read(terminal_actor(), f"audit export from {first}"))
             return await app.export_audit(first)
 
     text = wait(work)

@@ -68,6 +68,19 @@ def test_a_store_is_held_against_the_key_that_was_kept_elsewhere(netdiag: Netdia
     assert "not signed by this key" in done.stdout
 
 
+def test_a_log_whose_end_was_cut_off_can_still_be_read(netdiag: Netdiag, state: Path, tmp_path: Path) -> None:
+    """An old backup, put back: nothing can be written, and that is just when somebody has to look."""
+    kept = (state / "netdiag.db").read_bytes()
+    begin(state)
+    (state / "netdiag.db").write_bytes(kept)
+    assert netdiag("audit", "verify").exit_code == 1
+    for words in (("list",), ("show", "6"), ("export", "--to", tmp_path / "log.jsonl")):
+        done = netdiag("audit", *words)
+        assert done.exit_code == 0, words
+        assert "not in the log" in done.stderr
+    assert (tmp_path / "log.jsonl").read_text().count("entry 4") == 1
+
+
 def test_the_checkup_tells_of_the_kill_switch(netdiag: Netdiag, state: Path) -> None:
     assert "kill switch" not in netdiag("doctor", "none").stdout
     (state / "halt").write_text("bad rollout\n")
