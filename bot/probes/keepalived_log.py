@@ -47,9 +47,9 @@ class VrrpHistory(Facts):
     """Whether the moves still go on: they have not rested for 30 s, nor for 1.5 times the longest pause before."""
     cause: str
     """What most of the last four moves are put down to by what was written around them: "stall" (keepalived itself did
-    not run), "adverts" (they stayed away, nothing else was written), "check" (a tracked script or process of this host), "peer"
-    (the other router's priority fell), "interface", "refused" (adverts came and were refused), "handover" (somebody
-    stopped a router), "election"; empty: there was no move."""
+    not run), "adverts" (they stayed away, nothing else was written), "check" (a tracked script or process of this
+    host), "peer" (the other router's priority fell), "interface", "refused" (adverts came and were refused), "handover"
+    (somebody stopped a router), "election"; empty: there was no move."""
     late: int
     """How often adverts stayed away for the master-down time with nothing written here that explains it."""
     last_late: float | None
