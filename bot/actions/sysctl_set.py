@@ -13,11 +13,13 @@ from bot.core.report import Risk
 from bot.core.snapshot import Snapshot
 from bot.core.transaction import flat
 from bot.probes.netns import Namespace, NetnsFacts
+from bot.probes.rp_filter import RpFilterFacts
 from bot.probes.sockstat import SockstatFacts
 from bot.probes.sysctl_net import SysctlFacts
 
 KEY = re.compile(r"net(\.[A-Za-z0-9_-]{1,64}){2,8}")
 VALUE = re.compile(r"[A-Za-z0-9_+.,:-]{1,64}( [A-Za-z0-9_+.,:-]{1,64}){0,7}")
+FILTER = re.compile(r"net\.ipv4\.conf\.([^.]{1,64})\.rp_filter")
 DROP_IN = "/etc/sysctl.d/90-netdiag-{}.conf"
 
 WRITE_FILE = """printf '%s\\n' "$2" >"$1\""""
@@ -121,7 +123,7 @@ def plan(params: SysctlSet, snapshot: Snapshot) -> Plan | Refused:
     space = namespace(spaces, params.netns)
     if space is None:
         return Refused(f"there is no network namespace {params.netns} on this host")
-    old = values.namespaces.get(space.id, {}).get(params.key)
+    old = _value(values, snapshot, space.id, params.key)
     if old is None:
         return Refused(f"{params.key} was not read in {space.label}: it is not a setting of that namespace, or unknown")
     old = flat(old)
@@ -180,6 +182,17 @@ def _memory(params: SysctlSet, snapshot: Snapshot, old: str, value: str) -> str:
         (most <= int(were[2]) or most * page * LEAST_SHARE <= memory, f"{most} pages are over a quarter of all memory"),
     )
     return next((fault for holds, fault in bounds if not holds), "")
+
+
+def _value(values: SysctlFacts, snapshot: Snapshot, netns: str, key: str) -> str | None:
+    """The setting as it was read; interfaces' own filters are read by a probe of their own."""
+    known_value = values.namespaces.get(netns, {}).get(key)
+    filters = snapshot.facts("rp_filter")
+    name = FILTER.fullmatch(key)
+    if known_value is not None or name is None or not isinstance(filters, RpFilterFacts):
+        return known_value
+    here = filters.namespaces.get(netns)
+    return str(here.interfaces[name[1]]) if here and name[1] in here.interfaces else None
 
 
 def _plan(params: SysctlSet, space: Namespace, old: str, value: str) -> Plan:

@@ -46,6 +46,15 @@ def groups(fleet: Plan) -> dict[str, Any]:
     return {name: {"hosts": hosts} for name, hosts in found.items()}
 
 
+def balances(fleet: Plan) -> dict[str, list[str]]:
+    """The virtual services that the fleet's directors are meant to have."""
+    return {
+        fleet.fill(service): [fleet.fill(server) for server in servers]
+        for node in fleet.nodes
+        for service, servers in node.role.balances.items()
+    }
+
+
 def write(directory: Path, fleet: Plan, keys: Mapping[str, str], people: People, self_approval: str) -> None:
     """Write hosts.yaml, policy.yaml (only when there are people), known_hosts and the client's key pair."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -69,6 +78,8 @@ def write(directory: Path, fleet: Plan, keys: Mapping[str, str], people: People,
         },
         "groups": groups(fleet),
     }
+    if meant := balances(fleet):
+        hosts["expect"] = {"ipvs": meant}
     dump(directory / "hosts.yaml", hosts)
     put_policy(directory, people, self_approval)
 

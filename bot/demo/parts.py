@@ -20,6 +20,14 @@ GUEST: Final = 128  # megabytes, of which the guest's kernel leaves about 100
 VIP: Final = "@NET@.220"
 """Of the services that the director balances, and 443, which nobody serves yet."""
 
+MEANT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        f"{VIP}:80/tcp": ("@BACK@.222:80", "@BACK@.223:80"),
+        f"{VIP}:443/tcp": ("@BACK@.222:80", "@BACK@.222:6379"),
+        f"{VIP}:6379/tcp": ("@BACK@.222:6379",),
+        f"{VIP}:8080/tcp": ("@BACK@.223:80", "10.77.0.4:80"),
+    }
+)
 # Answers to what came by the back network leave by it, through the director, which turns the addresses back.
 BY_THE_BACK: Final = (
     "rule add from @BACK@.0/24 lookup 100",
@@ -49,6 +57,7 @@ ipvsadm -A -t {VIP}:8080 -s rr
 ipvsadm -a -t {VIP}:8080 -r @BACK@.223:80 -m
 ipvsadm -a -t {VIP}:8080 -r 10.77.0.4:80 -m
 """,
+    balances=MEANT,
 )
 WEB: Final = Service("web", ("api.py", "80"))
 CACHE: Final = Service("cache", ("api.py", "6379"))

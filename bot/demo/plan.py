@@ -58,6 +58,8 @@ class Role:
     """Shell lines run once when it starts, after its network and before its services."""
     files: Mapping[str, str] = field(default_factory=dict)
     """More files of its disk: path without the leading slash, and text."""
+    balances: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Virtual services that it is meant to have, with their real servers: what the inventory expects."""
 
 
 IDLE: Final = Role({"role": "spare"})

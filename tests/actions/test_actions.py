@@ -13,9 +13,11 @@ from bot.core.probe import Facts, Unknown
 from bot.core.snapshot import Snapshot
 from bot.core.transaction import flat
 from bot.probes.identity import IdentityFacts
+from bot.probes.ipvs import IpvsFacts, RealServer, Table
 from bot.probes.links import Link, LinksFacts
 from bot.probes.netns import Namespace, NetnsFacts
 from bot.probes.qdisc import Qdisc, QdiscFacts
+from bot.probes.rp_filter import RpFilterFacts, in_force
 from bot.probes.socket_fds import ProcessSockets, SocketFdsFacts
 from bot.probes.sockstat import Limits, SockstatFacts
 from bot.probes.sysctl_net import SysctlFacts
@@ -103,6 +105,77 @@ HOLDERS = SocketFdsFacts(
 )  # fmt: skip
 
 
+def server(**given: Any) -> RealServer:
+    usual: dict[str, Any] = {
+        "netns": "4026531840",
+        "netns_label": "host",
+        "service": "10.9.0.1:6379/tcp",
+        "address": "10.0.2.2:80",
+        "forward": "Masq",
+        "weight": 1,
+        "active": 0,
+        "inactive": 0,
+        "established": 0,
+        "syn_recv": 0,
+        "failed": 0,
+        "entries": 0,
+        "other_ports": [6379],
+        "port_disagrees": True,
+        "others_weighted": 1,
+        "suspect": True,
+        "attempts": 2,
+        "refused": 2,
+        "accepted": 0,
+        "unanswered": 0,
+        "sibling_accepts": True,
+        "not_tried": "",
+    }
+    return RealServer(**{**usual, **given})
+
+
+SERVERS = [
+    server(),
+    server(address="10.0.2.2:6379", refused=0, accepted=2),
+    server(address="10.0.2.3:80", established=3),
+    server(address="10.0.2.4:80", weight=0),
+    server(address="10.0.2.5:80", forward="Tunnel"),
+    server(service="10.9.0.2:6379/tcp", others_weighted=0),
+    server(service="mark 8"),
+    server(service="[fd00:9::1]:53/udp", address="[fd00:2::2]:53", forward="Route", weight=5),
+    server(netns="4026532414", netns_label="shop"),
+]
+
+
+def table(owner: str, **given: Any) -> Table:
+    usual: dict[str, Any] = {
+        "netns_label": "host",
+        "owner": owner,
+        "services": 2,
+        "real_servers": 5,
+        "buckets": 4096,
+        "entries": 0,
+        "states": {},
+        "connections_per_second": None,
+        "tcp": 900,
+        "tcpfin": 120,
+        "udp": 300,
+        "unread": "",
+        "sysctls": {},
+    }
+    return Table(**{**usual, **given})
+
+
+def directors(owner: str) -> IpvsFacts:
+    tables = {
+        "4026531840": table(owner),
+        "4026532414": table("", tcp=None, tcpfin=None, udp=None, unread="ipvsadm: not found"),
+    }
+    return IpvsFacts(loaded=True, tables=tables, services=[], real_servers=SERVERS, suspects=[], drained=[])
+
+
+FILTERS = RpFilterFacts(namespaces={"4026531840": in_force({"all": 0, "default": 0, "eth1": 1})})
+
+
 def units(manager: str) -> UnitsFacts:
     if manager == "systemd":
         found = [
@@ -124,10 +197,12 @@ def seen(case: dict[str, Any]) -> Snapshot:
         "links": LINKS,
         "socket_fds": HOLDERS,
         "identity": blank(IdentityFacts, uid=case.get("uid", 0)),
+        "ipvs": directors(case.get("owner", "")),
+        "rp_filter": FILTERS,
     }
     outcomes: dict[str, Any] = {name: (value,) for name, value in facts.items()}
     outcomes |= {name: Unknown(reason) for name, reason in case.get("without", {}).items()}
-    return Snapshot("node-3", datetime(2030, 1, 1, tzinfo=UTC), 1.0, "SHA256:abc", outcomes)
+    return Snapshot("node-3", datetime(2030, 1, 1, tzinfo=UTC), 1.0, "SHA256:abc", outcomes, case.get("inventory", {}))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
