@@ -32,7 +32,7 @@ _LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 # What a visit must never hold (commands that change a host, or that load what was not loaded).
 _WRITES = re.compile(
-    r"\b(sysctl\s+(-w|\S+=)|ipvsadm(?!\s+-Ln\b)|modprobe|insmod|conntrack\s+-[DFU]|ss\s[^|;\n]*(-K|--kill)\b"
+    r"\b(sysctl\s+(-w|\S+=)|ipvsadm(?!\s+-Ln\s+--timeout\b)|modprobe|insmod|conntrack\s+-[DFU]|ss\s[^|;\n]*(-K|--kill)\b"
     r"|tc\s[^|;\n]*\b(add|del|replace|change)\b|ip\s[^|;\n]*\b(set|add|del|delete|flush|replace|change)\b"
     r"|iptables|ip6tables|nft|ethtool\s+-[A-RT-Z]"
     r"|systemctl\s+(start|stop|restart|reload|kill|mask|enable|disable)|kill\s|pkill|killall|reboot|rm\s|mv\s|cp\s|tee\b"
