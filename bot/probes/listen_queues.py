@@ -1,7 +1,9 @@
 """Does every listening TCP socket accept what connects to it?
 
-The first sample enters every namespace that has TCP sockets. The later ones enter again where somebody waited in an
-accept queue or where the namespace's listen counters moved; elsewhere the first reading stands.
+Entering a namespace and asking there costs milliseconds, and hosts have hundreds. So the first sample enters only
+those where a queue can be as good as full (`MATTERS`), as their counters tell. The later ones enter again where
+somebody waited in an accept queue or where the namespace's listen counters moved; elsewhere the first reading stands.
+Which process holds a listener is asked only where somebody waits, or where connections were ever dropped.
 """
 
 import re
@@ -12,6 +14,11 @@ from bot.core.text import neutral
 from bot.probes._text import insist, joined, namespace_files, need, number
 from bot.probes.netns import Namespace, NetnsFacts
 from bot.probes.socket_fds import ProcessSockets, SocketFdsFacts
+
+
+MATTERS = 12
+"""Where no more connections than this are there or were ever made, and none was ever dropped, no queue can be worth a
+look: backlogs below 16 are tiny by design, and 13 is what nearly fills one of 16."""
 
 
 class Listener(Facts):
@@ -32,7 +39,8 @@ class Listener(Facts):
     send_q: int
     """The queue's limit: the smaller of the application's backlog and somaxconn when it called listen()."""
     inode: int
-    """The socket's inode: the same socket as long as it stays the same."""
+    """The socket's inode: the same socket as long as it stays the same. 0: not asked for, because nobody waits in this
+    namespace and nothing was ever dropped."""
     drops: int | None
     """Packets that this very socket dropped so far (sk_drops of `ss -m`); None where `ss` does not tell."""
     pid: int
@@ -48,7 +56,7 @@ class Listener(Facts):
 
 
 class ListenFacts(Facts):
-    """Every listening TCP socket of the host and its containers."""
+    """The listening TCP sockets of the host, and of its containers where a queue can be as good as full (`MATTERS`)."""
 
     listeners: list[Listener]
     """Ordered by namespace, port and address."""
@@ -56,11 +64,12 @@ class ListenFacts(Facts):
 
 SCRIPT = (
     need("ss", "grep", "awk")
-    + namespace_files("sockstat", "sockstat6", "netstat")
+    + namespace_files("sockstat", "sockstat6", "netstat", "snmp")
+    + f"matters={MATTERS}\n"
     + r"""
 nl='
 '
-plan=$(grep -sHE '^(TCP6?: inuse [1-9]|TcpExt: )' $files /dev/null | awk '
+plan=$(grep -sHE '^(TCP6?: inuse [1-9]|TcpExt: |Tcp: )' $files /dev/null | awk -v matters=$matters '
   BEGIN {
     n = split(ENVIRON["NETNS"], word); for (i = 1; i + 2 <= n; i += 3) id[word[i + 1]] = word[i]
     n = split(ENVIRON["CARRY"], line, "\n")
@@ -68,26 +77,51 @@ plan=$(grep -sHE '^(TCP6?: inuse [1-9]|TcpExt: )' $files /dev/null | awk '
       split(line[i], word)
       if (word[1] == "drops") before[word[2]] = word[3]
       if (word[1] == "waiting") again[word[2]] = 1
+      if (word[1] == "calm") calm[word[2]] = 1
     }
   }
   { split($1, part, "/"); pid = part[3] }
-  $1 !~ /TcpExt:$/ { used[pid] += $3; next }
+  $1 ~ /:TCP6?:$/ { used[pid] += $3; next }
+  $1 ~ /:Tcp:$/ && !(pid in made) {
+    made[pid] = there[pid] = reset[pid] = 0
+    for (i = 2; i <= NF; i++) {
+      if ($i == "PassiveOpens") made[pid] = i
+      if ($i == "CurrEstab") there[pid] = i
+      if ($i == "EstabResets") reset[pid] = i
+    }
+    next
+  }
+  # who waits was made here, and is established or was reset: with fewer there is no queue worth a look
+  $1 ~ /:Tcp:$/ {
+    most = there[pid] && reset[pid] ? $there[pid] + $reset[pid] : matters + 1
+    if (made[pid] && $made[pid] < most) most = $made[pid]
+    few[pid] = most <= matters
+    next
+  }
   !(pid in over) {
     over[pid] = drop[pid] = 0
     for (i = 2; i <= NF; i++) { if ($i == "ListenOverflows") over[pid] = i; if ($i == "ListenDrops") drop[pid] = i }
     next
   }
-  { counted[pid] = $over[pid] "/" $drop[pid] }
+  { counted[pid] = $over[pid] "/" $drop[pid]; never[pid] = over[pid] && drop[pid] && $over[pid] + $drop[pid] == 0 }
   END {
     for (pid in used) if (pid in id) {
       print "drops", id[pid], counted[pid] "/"
       print "used", id[pid], pid ":" used[pid]
-      if (ENVIRON["SAMPLE"] == 1 || id[pid] in again || before[id[pid]] != counted[pid] "/") print "enter", id[pid], pid
+      at = id[pid]
+      if (few[pid] && never[pid] && at != ENVIRON["NETNS_SELF"]) { print "calm", at, "-"; continue }
+      if (ENVIRON["SAMPLE"] == 1 || at in calm || at in again || before[at] != counted[pid] "/")
+        print never[pid] ? "peep" : "enter", at, pid
     }
   }')
 # `state listening`, not `-l`: the latter makes the kernel walk the table of connections, too
-look() {
+look() { # how, namespace, pid
+  how=$1; shift
   enter="nsenter -t $2 -n"; [ "$1" != "$NETNS_SELF" ] || enter=
+  # -e tells whose a socket is, and costs more than all the rest
+  if [ "$how" = peep ] && rows=$($enter ss -HOtnm state listening 2>/dev/null); then
+    case $nl$rows in *"$nl"[1-9]*) ;; *) printf 'in %s\n%s\n' "$1" "$rows"; return ;; esac
+  fi
   rows=$($enter ss -HOtnem state listening 2>/dev/null) || rows=$($enter ss -tnem state listening) || {
     [ ! -d "/proc/$2" ] || exit 1
     return 0
@@ -96,17 +130,19 @@ look() {
 }
 all=$(
   set -- $plan
-  while [ $# -ge 3 ]; do [ "$1" != enter ] || look "$2" "$3"; shift 3; done
+  while [ $# -ge 3 ]; do case $1 in enter|peep) look "$1" "$2" "$3" ;; esac; shift 3; done
 ) || exit
 printf '%s\n' "$all"
 [ "$SAMPLE" = 1 ] || exit 0
 { printf '%s\n' "$plan"; printf '%s\n' "$all"; } | awk '
-  $1 == "drops" { print; next }
+  $1 == "drops" || $1 == "calm" { print; next }
+  $1 == "enter" || $1 == "peep" { next }
   $1 == "used" { split($3, part, ":"); pid[$2] = part[1]; used[$2] = part[2]; next }
   $1 == "in" { id = $2; next }
-  ($1 ~ /^[1-9]/ || $1 == "LISTEN" && $2 > 0) && !(id in told) { told[id] = 1; print "waiting", id }
+  ($1 ~ /^[1-9]/ || $1 == "LISTEN" && $2 > 0) && !(id in told) { told[id] = 1; print "waiting", id, "-" }
+  /^[0-9]|^LISTEN/ { known[id]++ }
   match($0, / ino:[0-9]+/) {
-    known[id]++; inode = substr($0, RSTART + 5, RLENGTH - 5); print "listens", id, inode
+    inode = substr($0, RSTART + 5, RLENGTH - 5); print "listens", id, inode
     at = $1 == "LISTEN" ? 2 : 1
     if ($at > 0 && $at >= 0.8 * $(at + 1)) print "queued", id, inode
   }

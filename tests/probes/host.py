@@ -90,6 +90,8 @@ def leaking(tell: int) -> None:
         if n >= CLOSE_WAIT:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
+    while f" tw {CLOSE_WAIT} " not in Path("/proc/self/net/sockstat").read_text():
+        time.sleep(0.01)  # the last client's half is still on its way there
     names = {"pid": os.getpid(), "netns": os.stat("/proc/self/ns/net").st_ino, "port": server.getsockname()[1]}
     os.write(tell, json.dumps(names).encode())
     time.sleep(120)
