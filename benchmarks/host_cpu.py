@@ -21,14 +21,17 @@ from bot.settings import CHECKED_OUT_PLAYBOOKS
 TITLE = "CPU on the host per visit, against the plain shell loop"
 FOUNDING = ("listen-queue", "socket-fds")
 SIZES = (
+    Size(300, 20_000, 0),
     Size(300, 20_000, 20),
     Size(300, 20_000, 20, leaks=2),
     Size(300, 20_000, 200),
+    Size(3_000, 50_000, 0),
     Size(3_000, 50_000, 20),
     Size(3_000, 50_000, 200),
 )
 QUICK = (Size(300, 20_000, 20),)
-ROUNDS = 7
+ROUNDS, ROUNDS_BIG = 7, 3
+BIG = 1_000  # processes
 SHELLS = ("bash", "busybox sh")
 """What else `sh` may be on a host: Red Hat's and Alpine's."""
 
@@ -41,7 +44,7 @@ def missing() -> str | None:
 
 
 def measure(effort: Effort, say: Say) -> Result:
-    """Pairs of loop and visit on every size of host; on the first also other shells and each probe alone."""
+    """Pairs of loop and visit on every size of host; on one also other shells and each probe alone."""
     sets = _sets()
     rows: list[tuple[str, ...]] = []
     samples: dict[str, Any] = {}
@@ -51,11 +54,11 @@ def measure(effort: Effort, say: Say) -> Result:
         say(f"making a host: {size}")
         with away("benchmarks._inside", json.dumps(asdict(size))) as host:
             there = host.ask(do="counted")
-            found = _pairs(host, sets, effort.rounds(ROUNDS if size.processes < 1_000 else 5), say)
+            found = _pairs(host, sets, effort.rounds(ROUNDS_BIG if size.processes > BIG else ROUNDS), say)
             samples[str(size)] = {"there": there, **found}
             rows += _rows(size, found)
             skipped += _unknown(size, found)
-            if not more:
+            if not more and (effort.quick or size.namespaces):
                 more = [_shells(host, sets, effort, say), _each(host, effort, say)]
     head = ("host", "visit", "loop ms", "visit ms", "the loop costs", "probes")
     note = "Milliseconds of CPU, user and system: median (least-most). Ratios pair by pair."
@@ -109,7 +112,9 @@ def _shells(host: Away, sets: Mapping[str, Sequence[str]], effort: Effort, say: 
             found[shell].append(host.ask(do="visit", playbooks=books, shell=shell)["cpu"])
     say("other shells: " + ", ".join(f"{shell} {spread(cpu)}" for shell, cpu in found.items()))
     rows = tuple((f"`{shell}`", spread(cpu), times(cpu, found["sh"])) for shell, cpu in found.items())
-    return Table("The whole visit read by other shells (first host)", ("shell", "visit ms", "against sh"), rows)
+    return Table(
+        "The whole visit read by other shells (the host with 20 namespaces)", ("shell", "visit ms", "against sh"), rows
+    )
 
 
 def _each(host: Away, effort: Effort, say: Say) -> Table:
@@ -125,7 +130,7 @@ def _each(host: Away, effort: Effort, say: Say) -> Table:
     order = sorted(extra, key=lambda name: -sum(extra[name]))
     rows = (("(the collector alone)", spread(bare)), *((f"`{name}`", spread(extra[name])) for name in order))
     note = "Probes that join others cost more in a whole visit, where the others tell them what to look at."
-    return Table("Each probe alone (first host)", ("probe", "ms beside the collector"), rows, note)
+    return Table("Each probe alone (the host with 20 namespaces)", ("probe", "ms beside the collector"), rows, note)
 
 
 def _cpu(runs: Iterable[Mapping[str, Any]]) -> list[float]:

@@ -15,7 +15,6 @@ from bot.probes._text import insist, joined, namespace_files, need, number
 from bot.probes.netns import Namespace, NetnsFacts
 from bot.probes.socket_fds import ProcessSockets, SocketFdsFacts
 
-
 MATTERS = 12
 """Where no more connections than this are there or were ever made, and none was ever dropped, no queue can be worth a
 look: backlogs below 16 are tiny by design, and 13 is what nearly fills one of 16."""

@@ -36,6 +36,11 @@ def main() -> None:
             end.close()
         estranged(tell, inside["pid"])
     estranged_pid = int(os.read(ready, 1000))
+    if os.fork() == 0:
+        for end in (queue, *dialling):
+            end.close()
+        calm(tell)
+    calm_netns = int(os.read(ready, 1000))
     before = sysctls()
     program = Path(sys.argv[1]).read_bytes()
     # somebody keeps dialling while the visit looks
@@ -51,6 +56,7 @@ def main() -> None:
         "netns": os.stat("/proc/self/ns/net").st_ino,
         "inside": inside,
         "estranged": estranged_pid,
+        "calm": calm_netns,
         "stdout": done.stdout.decode("latin-1"),
         "stderr": done.stderr.decode("latin-1"),
         "overflows": overflows("self"),
@@ -107,6 +113,17 @@ def estranged(tell: int, other: int) -> None:
         server.close()
         assert libc.setns(home.fileno(), CLONE_NEWNET) == 0
     os.write(tell, str(os.getpid()).encode())
+    time.sleep(120)
+    del kept
+
+
+def calm(tell: int) -> None:
+    """In a namespace of its own: a listener that is called now and then, and that never dropped anything."""
+    ctypes.CDLL(None).unshare(CLONE_NEWNET)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    server = socket.create_server(("127.0.0.1", 0))
+    kept = [(dial(server.getsockname()), server.accept()[0]) for _ in range(2)]
+    os.write(tell, str(os.stat("/proc/self/ns/net").st_ino).encode())
     time.sleep(120)
     del kept
 

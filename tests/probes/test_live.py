@@ -75,6 +75,12 @@ def test_the_full_queue_is_seen_in_every_sample_with_its_owner(shell) -> None:
     assert 0 < looks[0].drops <= looks[2].drops <= made["overflows"]
 
 
+def test_a_namespace_where_no_queue_can_be_full_is_not_entered(shell) -> None:
+    made, outcomes = seen(shell)
+    looked_into = {q.netns for facts in outcomes["listen_queues"] for q in facts.listeners}
+    assert looked_into == {str(made["netns"]), str(made["inside"]["netns"])}
+
+
 def test_overflows_are_counted_within_the_window_only(shell) -> None:
     made, outcomes = seen(shell)
     (facts,) = outcomes["tcp_ext"]
@@ -109,7 +115,7 @@ def test_namespaces_and_their_own_parameters(shell) -> None:
     made, outcomes = seen(shell)
     (spaces,), (parameters,) = outcomes["netns"], outcomes["sysctl_net"]
     outer, inner = str(made["netns"]), str(made["inside"]["netns"])
-    assert set(spaces.namespaces) == {outer, inner}
+    assert set(spaces.namespaces) == {outer, inner, str(made["calm"])}
     assert spaces.namespaces[outer].host
     assert (spaces.namespaces[inner].pid, spaces.namespaces[inner].processes) == (made["inside"]["pid"], 1)
     assert parameters.namespaces[inner]["net.core.somaxconn"] == "77"
