@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from cel_expr_python import cel
@@ -74,12 +75,17 @@ _IMPLEMENTED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Names:
     """The variables that expressions at one place may use, with their types."""
 
     schema: Schema
     types: Mapping[str, cel.Type]
+
+    @cached_property
+    def env(self) -> cel.Env:
+        """The environment that expressions are checked in: one for all of a place, since it is large."""
+        return cel.NewEnv(self.schema.pool, variables=dict(self.types), functions=_DECLARED)
 
     @staticmethod
     def of(schema: Schema) -> "Names":
@@ -106,6 +112,19 @@ class World:
         return replace(self, values={**self.values, **known}, missing={**self.missing, **unknown})
 
 
+@cache
+def _runner(names: frozenset[str]) -> cel.Env:
+    """The environment that untyped expressions over these names run in."""
+    return cel.NewEnv(variables=dict.fromkeys(names, cel.Type.DYN), functions=_DECLARED, function_impls=_IMPLEMENTED)
+
+
+@lru_cache(maxsize=4096)
+def _runnable(source: str, names: frozenset[str]) -> tuple[cel.Env, cel.Expression]:
+    """What runs an expression that was checked; made when it is first asked for, since most never are."""
+    env = _runner(names)
+    return env, env.compile(source)
+
+
 @dataclass(frozen=True, slots=True)
 class Expression:
     """A checked CEL expression. `kind` is its static type; `names` and `calls` are what it may touch."""
@@ -116,8 +135,6 @@ class Expression:
     calls: frozenset[str]
     path: tuple[str, ...]
     """Its names when it is no more than a name and fields (`listen_queues.listeners`), else empty."""
-    _env: cel.Env
-    _program: cel.Expression
 
     @staticmethod
     def compile(source: str, names: Names, *, expect: str = "") -> "Expression":
@@ -126,16 +143,14 @@ class Expression:
         `expect` is the type it must have (`BOOL`, `INT`, `STRING`, `LIST`, …); `DYN` passes and is looked at when run.
         """
         _bound(source)
-        typed = cel.NewEnv(names.schema.pool, variables=dict(names.types), functions=_DECLARED)
-        kind = _checked(typed, source, names).return_type()
+        kind = _checked(names.env, source, names).return_type()
         if expect and not _fits(kind.name(), expect):
             raise BadExpression(Fault(f"must be {spoken(expect)}, but is {spoken(kind.name())}"))
         code = _QUOTED.sub('""', source)
         used = frozenset(_WORD.findall(code)) & frozenset(names.types)
-        run = cel.NewEnv(variables=dict.fromkeys(used, cel.Type.DYN), functions=_DECLARED, function_impls=_IMPLEMENTED)
         called = frozenset(function.name for function in FUNCTIONS) & frozenset(_CALL.findall(code))
         path = tuple(source.strip().split(".")) if _PATH.fullmatch(source.strip()) else ()
-        return Expression(source, kind, used, called, path, run, _checked(run, source, names))
+        return Expression(source, kind, used, called, path)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -147,7 +162,8 @@ class Expression:
         data = {name: world.values[name] for name in self.names if name in world.values}
         token = _READ.set(reader(world.values, world.missing))
         try:
-            result = self._program.eval(self._env.Activation(data))
+            env, program = _runnable(self.source, self.names)
+            result = program.eval(env.Activation(data))
             if result.type() == cel.Type.ERROR:
                 return Unknown(_reason(str(result.value()), world))
             return plain(result, weight)
