@@ -14,6 +14,7 @@ import pytest
 from bot.engine.ports import Output
 from tests.adapters.ssh.conftest import Shells
 from tests.adapters.ssh.servers import Sshd, missing, sshd
+from tests.fakes.places import let_others_in
 
 # A world of its own for sshd and what it starts: other users and another sudoers, and none of it on this machine.
 WORLD = """\
@@ -65,8 +66,7 @@ def prepare(directory: Path, pty: str = "!") -> tuple[str, ...]:
     (etc / "sudoers").write_text(SUDOERS.replace("{pty}", pty))
     (etc / "sudoers").chmod(0o440)
     (etc / "pam.d/sudo").write_text(PAM)
-    for path in (directory, *directory.parents[:3]):
-        path.chmod(0o755)
+    let_others_in(directory)
     return ("unshare", "--mount", "sh", "-c", WORLD, str(directory))
 
 

@@ -18,6 +18,7 @@ from bot.core.report import Risk
 from tests.adapters.store.hammer import PATIENCE, approver, counter
 from tests.fakes.approval import ALICE, BOB, CAROL, change, proposed, slack
 from tests.fakes.clock import FakeClock
+from tests.fakes.places import let_others_in
 
 SPAWN = multiprocessing.get_context("spawn")
 GROUP, USERS = 54321, (54322, 54323)
@@ -117,8 +118,7 @@ async def test_a_store_that_several_processes_begin_at_once_is_one_store(tmp_pat
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as other users")
 async def test_users_of_one_group_share_a_state_directory(tmp_path: Path) -> None:
     """The bot's user owns the directory, an approver of its group votes from the terminal at the same time."""
-    for directory in (tmp_path, *tmp_path.parents[:3]):
-        directory.chmod(directory.stat().st_mode | 0o011)
+    let_others_in(tmp_path)
     state = tmp_path / "state"
     state.mkdir()
     os.chown(state, USERS[0], GROUP)
