@@ -13,6 +13,7 @@ from bot.app import SystemClock, checked
 from bot.core.audit import Verdict
 from bot.core.errors import NetdiagError
 from bot.core.host import HostFailure
+from bot.core.policy import unmatched
 from bot.settings import Settings
 
 SKEW_ALLOWED = 5.0  # seconds: a change's deadline is told to the host in the bot's time
@@ -59,6 +60,9 @@ async def _policy(settings: Settings, _target: str) -> AsyncIterator[Finding]:
         yield Finding("policy", "fault", policy.empty, "write policy.yaml: README, Who may approve")
     else:
         yield Finding("policy", "ok", f"{len(policy.people)} people, {len(policy.rules)} rules")
+        remedy = "correct the selector: a rule that means no host lets the rules after it answer"
+        for term in unmatched(policy, load_inventory(settings.inventory)):
+            yield Finding("policy", "fault", term, remedy)
 
 
 async def _store(settings: Settings, _target: str) -> AsyncIterator[Finding]:

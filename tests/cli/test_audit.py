@@ -79,11 +79,3 @@ def test_a_log_whose_end_was_cut_off_can_still_be_read(netdiag: Netdiag, state: 
         assert done.exit_code == 0, words
         assert "not in the log" in done.stderr
     assert (tmp_path / "log.jsonl").read_text().count("entry 4") == 1
-
-
-def test_the_checkup_tells_of_the_kill_switch(netdiag: Netdiag, state: Path) -> None:
-    assert "kill switch" not in netdiag("doctor", "none").stdout
-    (state / "halt").write_text("bad rollout\n")
-    done = netdiag("doctor", "none")
-    assert done.exit_code == 1
-    assert "nothing is sent: bad rollout" in done.stdout
