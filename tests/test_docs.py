@@ -1,4 +1,4 @@
-"""The pages say what is: commands parse, settings and tests exist, tables are the code's own.
+"""The pages say what is: links lead somewhere, commands parse, settings and tests exist, tables are the code's own.
 
 `python -m tests.test_docs` writes the generated parts of docs/approval.md anew.
 """
@@ -32,11 +32,47 @@ assert commands.__all__, "importing them registers them"
 
 FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?:(?<=\n\n)|\A)(?: {4}.*\n+)+")
+LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
+EXTERNAL = ("https://", "http://", "mailto:")
 SPAN = re.compile(r"`([^`\n]+)`")
 
 
 def text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
+
+
+def prose(name: str) -> str:
+    """A page without its blocks of code."""
+    return INDENTED.sub("\n", FENCE.sub("", text(name)))
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    found: dict[str, int] = {}
+    made = set()
+    for title in HEADING.findall(FENCE.sub("", page)):
+        plain = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", title)
+        slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        number = found.get(slug, 0)
+        found[slug] = number + 1
+        made.add(f"{slug}-{number}" if number else slug)
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_link_leads_somewhere(name: str) -> None:
+    dead = []
+    for target in LINK.findall(prose(name)):
+        if target.startswith(EXTERNAL):
+            continue
+        file, _, anchor = target.partition("#")
+        place = ((ROOT / name).parent / file).resolve() if file else ROOT / name
+        if not place.exists():
+            dead.append(f"{target}: no such file")
+        elif anchor and anchor not in anchors(place.read_text(encoding="utf-8")):
+            dead.append(f"{target}: no such heading")
+    assert not dead
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
