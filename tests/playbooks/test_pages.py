@@ -96,3 +96,10 @@ def test_somebodys_own_playbooks_need_no_cases_for_their_pages(tmp_path: Path) -
     page = finding_pages(tmp_path, PROBES, ACTIONS)["own-fault.md"]
     assert "**Restart a service** (`service.restart`). It helps." in page
     assert "such as" not in page
+
+
+def test_the_pages_in_the_repository_are_current() -> None:
+    place = ROOT / "docs" / "findings"
+    kept = {path.name: path.read_text() for path in place.glob("*.md") if path.read_text().startswith(MADE)}
+    wrong = sorted(name for name in {*kept, *PAGES} if kept.get(name) != PAGES.get(name))
+    assert not wrong, "run `make docs`"
