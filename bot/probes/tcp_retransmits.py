@@ -102,14 +102,17 @@ nl='
 counted=$(grep -sH '^Tcp: ' $files /dev/null | awk '
   BEGIN { n = split(ENVIRON["NETNS"], word); for (i = 1; i + 2 <= n; i += 3) id[word[i + 1]] = word[i] }
   { split($1, part, "/"); pid = part[3] }
-  !(pid in column) { for (i = 2; i <= NF; i++) if ($i == "RetransSegs") column[pid] = i; next }
-  $column[pid] > 0 { print "resent", id[pid], pid, $column[pid] }')
-if [ "$SAMPLE" = 1 ]; then printf '%s\n' "$counted" >&4; exit 0; fi
-# three more than before: one alone may be a tail-loss probe
+  !(pid in again) {
+    for (i = 2; i <= NF; i++) { if ($i == "RetransSegs") again[pid] = i; if ($i == "CurrEstab") open[pid] = i }
+    next
+  }
+  $again[pid] > 0 { print "resent", id[pid], pid, $again[pid], $open[pid] }')
+if [ "$SAMPLE" = 1 ]; then printf '%s\n' "$counted" | awk 'NF { print $1, $2, $4 }' >&4; exit 0; fi
+# connections that hang send again ever more rarely: one is enough, unless there are many to look at
 risen=$(printf '%s\n' "$counted" | awk '
   BEGIN { n = split(ENVIRON["CARRY"], line, "\n")
-    for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "resent") before[word[2]] = word[4] } }
-  $1 == "resent" && $4 - before[$2] >= 3 { print $2, $3 }')
+    for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "resent") before[word[2]] = word[3] } }
+  $1 == "resent" && $4 - before[$2] >= ($5 > 2000 ? 3 : 1) { print $2, $3 }')
 # two packets of each size; whoever answers one of them is reached
 echo_of() { # namespace, address, size of the packet with its headers
   family=-4; head=28; case $2 in *:*) family=-6; head=48 ;; esac
