@@ -1,0 +1,80 @@
+"""TCP out of memory, on a kernel of its own: who holds it is named, ended on approval, and the kernel has it back."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bot.core.approval import Effect, State
+from bot.demo import Fleet, availability, faults
+from tests.lab.desk import PEOPLE, Desk, desk, offered
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+BOOK = "tcp-memory"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    reason = availability(["memory"])
+    if reason is not None:
+        pytest.skip(f"no guest with a small memory on this machine: {reason}")
+    place = tmp_path_factory.mktemp("memory")
+    up = Fleet.up(place / "fleet", hosts=0, parts=["memory"], people=PEOPLE)
+    async with up as fleet, desk(fleet, Path(place / "state"), window=4.0) as opened:
+        yield opened
+
+
+async def pages(fleet: Fleet) -> int:
+    return int(re.search(r"TCP: .* mem (\d+)", await fleet.sh("mem-1", "cat /proc/net/sockstat"))[1])
+
+
+async def limits(fleet: Fleet) -> list[int]:
+    return [int(word) for word in (await fleet.sh("mem-1", "cat /proc/sys/net/ipv4/tcp_mem")).split()]
+
+
+async def test_a_guest_at_rest_has_memory_to_spare(here: Desk) -> None:
+    report = await here.look("mem-1", BOOK)
+    assert not report.findings, report.findings
+    unknown = {item.probe: item.reason for item in report.coverage if item.state != "ok"}
+    assert not unknown
+
+
+async def test_pressure_is_told_before_the_end_and_a_raise_buys_time(here: Desk) -> None:
+    low, pressure, most = await limits(here.fleet)
+    async with faults.during(here.fleet, "tcp-memory-pressure"):
+        report = await here.look("mem-1", BOOK)
+        (finding,) = report.findings
+        assert finding.id == "tcp-memory-pressure"
+        assert finding.evidence["holders"].startswith("hoard[")
+        record = await here.carry(offered(report, "tcp-memory-pressure", "sysctl.set"))
+        # the senders go on, so the pressure may come back at once: it is a stopgap and says so
+        assert record.state is State.DONE, record
+        assert record.effect in (Effect.RESOLVED, Effect.PERSISTS), record
+        assert (await limits(here.fleet))[2] > most
+    await here.fleet.sh("mem-1", f'sysctl -w net.ipv4.tcp_mem="{low} {pressure} {most}"')
+
+
+async def test_exhausted_memory_is_traced_to_its_holder_and_given_back(here: Desk) -> None:
+    *_, most = await limits(here.fleet)
+    async with faults.during(here.fleet, "tcp-memory-exhausted"):
+        report = await here.look("mem-1", BOOK)
+        found = {finding.id: finding for finding in report.findings}
+        assert "tcp-memory-exhausted" in found, (report.findings, report.undecided)
+        exhausted = found["tcp-memory-exhausted"]
+        assert exhausted.explained_by is None
+        assert exhausted.evidence["pages_allowed"] == most
+        assert exhausted.evidence["holders"].startswith("hoard[")
+        assert "hoard[" in exhausted.summary
+
+        stopgap = offered(report, "tcp-memory-exhausted", "sysctl.set")
+        assert "stopgap" in stopgap.not_fixed
+        assert int(stopgap.with_["value"].split()[2]) <= 2 * most
+
+        record = await here.carry(offered(report, "tcp-memory-exhausted", "service.restart"))
+        assert (record.state, record.effect) == (State.DONE, Effect.RESOLVED), record
+        assert await pages(here.fleet) < most / 2
+        again = await here.look("mem-1", BOOK)
+        assert {finding.id for finding in again.findings} <= {"tcp-memory-was-exhausted"}
+        assert all(finding.severity == "info" for finding in again.findings)
