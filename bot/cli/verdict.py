@@ -136,17 +136,10 @@ def _pairs(values: Mapping[str, Any]) -> Text:
     """The evidence in running text: `recv_q 129 · send_q 128`; what is empty says nothing."""
     line = Text()
     for key, value in values.items():
-        if value not in (None, "", [], {}):
+        if value not in outline.EMPTY:
             line.append(" · " if line else "", style="dim")
-            line.append(f"{neutral(str(key))} ", style="dim").append(neutral(_words(value), 400))
+            line.append(f"{neutral(str(key))} ", style="dim").append(neutral(outline.spelled(value), 400))
     return line
-
-
-def _words(value: Any) -> str:
-    """A value of the evidence as people write it: lists with commas, rates with one decimal."""
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_words(item) for item in value)
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def _short_fix(proposal: Proposal) -> Text:

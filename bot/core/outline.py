@@ -3,8 +3,10 @@
 Every front end tells the same: these are the groups that they render.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from bot.core.report import Doubt, Finding, HostReport, Lead, Proposal, Report, Severity, Status, Summary
 
@@ -133,6 +135,20 @@ def calm(report: Report, host: HostReport) -> tuple[str, ...]:
         return ()
     noisy = {finding.playbook for finding in host.findings} | {part.playbook for part in host.undecided}
     return tuple(name for name in report.playbooks if name not in noisy)
+
+
+EMPTY: tuple[Any, ...] = (None, "", [], (), {})
+"""Values of evidence that say nothing: no pod, no unit, nobody else."""
+_TINY = 0.05
+
+
+def spelled(value: Any) -> str:
+    """A value of the evidence as people write it: lists with commas, fractions with one decimal, text as it is."""
+    if isinstance(value, list | tuple):
+        return ", ".join(spelled(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:.2g}" if 0 < abs(value) < _TINY else f"{value:.1f}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def few(names: Sequence[str], most: int = 6) -> str:

@@ -1,6 +1,5 @@
 """How is a report told in a channel? One parent message, and the evidence in its thread. Pure."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,7 @@ from bot.adapters.slack.pieces import (
 )
 from bot.core import outline
 from bot.core.ask import Progress
-from bot.core.outline import by_badness, counts, plural, roots, symptoms
+from bot.core.outline import EMPTY, by_badness, counts, plural, roots, spelled, symptoms
 from bot.core.report import Doubt, Finding, HostReport, Lead, Proposal, Report, Severity, Status
 from bot.core.text import neutral
 
@@ -165,12 +164,7 @@ def cut(host: HostReport) -> bool:
 
 def rows(evidence: Mapping[str, Any]) -> tuple[str, ...]:
     """`name: value` a line, of any length but safe to read."""
-    return tuple(f"{neutral(str(key), 80)}: {neutral(value(part), 4_000)}" for key, part in evidence.items())
-
-
-def value(part: object) -> str:
-    """A value as people read it: text as it is, the rest as JSON."""
-    return part if isinstance(part, str) else json.dumps(part, ensure_ascii=False, default=str)
+    return tuple(f"{neutral(str(key), 80)}: {neutral(spelled(part), 4_000)}" for key, part in evidence.items())
 
 
 def full_text(report: Report) -> str:
@@ -181,7 +175,7 @@ def full_text(report: Report) -> str:
         for finding in (part for root in roots(host) for part in (root, *symptoms(host, root))):
             lines.append(f"  {SEVERITY[finding.severity]} {finding.id}: {neutral(finding.summary, 4_000)}")
             lines += [f"    because: {neutral(finding.cause, 4_000)}"] if finding.cause else []
-            lines += [f"    {name}: {neutral(value(part), 200)}" for name, part in finding.scope.items()]
+            lines += [f"    {name}: {neutral(spelled(part), 200)}" for name, part in finding.scope.items()]
             lines += [f"    {row}" for row in rows(finding.evidence)]
         lines += [f"  ? {row}" for row in _unknown(host, 10_000)]
         lines += [f"  ✔ {neutral(name)}" for name in host.healthy]
@@ -255,14 +249,15 @@ def _finding(host: HostReport, finding: Finding, pages: str) -> Iterator[Element
     yield line(run(finding.summary))
     if finding.cause:
         yield quote(finding.cause)
-    shown = [neutral(row, EVIDENCE_WIDTH) for row in rows(finding.evidence)[:EVIDENCE_LINES]]
-    more = len(finding.evidence) - len(shown)
+    telling = rows({key: part for key, part in finding.evidence.items() if part not in EMPTY})
+    shown = [neutral(row, EVIDENCE_WIDTH) for row in telling[:EVIDENCE_LINES]]
+    more = len(telling) - len(shown)
     if more > 0:
         shown.append(f"… {more} more in the file")
     if shown:
         yield literal(shown)
     if finding.scope:
-        pairs = [f"{key} {value(part)}" for key, part in list(finding.scope.items())[:8]]
+        pairs = [f"{key} {spelled(part)}" for key, part in list(finding.scope.items())[:8]]
         yield line(run("where: " + ", ".join(pairs), italic=True, most=300))
     folded = symptoms(host, finding)
     if folded:
