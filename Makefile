@@ -25,7 +25,8 @@ test: lint  ## everything: lint, unit, adapters on real parts, kernel lab, brows
 
 bench:  ## the figures in docs/benchmarks.md, peers side by side
 	@.ci/setup test
-	.venv/bin/python -m benchmarks
+	@if [ "$$(id -u)" = 0 ] || ! command -v sudo >/dev/null; then exec .venv/bin/python -m benchmarks $(ARGS); \
+	else exec sudo .venv/bin/python -m benchmarks $(ARGS); fi
 
 docs:  ## the pages in docs/findings, made from the playbooks
 	@.ci/setup run

@@ -17,13 +17,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much to measure: all rounds of everything, or (`quick`) just enough to see that it works."""
+    """How much to measure: all rounds of everything, at most so many (`most`), or (`quick`) just enough to see that it
+    works.
+    """
 
     quick: bool = False
+    most: int = 1_000
 
     def rounds(self, full: int) -> int:
         """Rounds to run of so many."""
-        return min(full, 2) if self.quick else full
+        return min(full, 2 if self.quick else self.most)
 
 
 def names() -> tuple[str, ...]:

@@ -50,12 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(_head(about, as_markdown=given.markdown), flush=True)
     done = []
     for name in given.names or names():
-        done.append(_run(name, Effort(given.quick)))
+        done.append(_run(name, Effort(given.quick, given.rounds)))
         print(f"\n{show(done[-1])}", flush=True)
         if given.json:
             given.json.write_text(json.dumps(_document(about, begun, given.quick, done), indent=1) + "\n")
-    if given.update:
-        _updated(given.update, done, f"{begun[:10]}: {line()}{'; quick run' if given.quick else ''}.")
+        if given.update:
+            few = "; quick run" if given.quick else ""
+            _updated(given.update, done[-1], f"{begun[:10]}: {line(about)}{few}.")
     return int(any(one.failed for one in done) or not any(one.result.tables for one in done))
 
 
@@ -63,11 +64,18 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     ask = argparse.ArgumentParser("python -m benchmarks", description="What does netdiag cost, against its peers?")
     ask.add_argument("names", nargs="*", metavar="NAME", help=f"which ones (default all): {', '.join(names())}")
     ask.add_argument("--quick", action="store_true", help="two rounds, small sizes: to see that it works")
+    ask.add_argument("--rounds", type=_positive, default=1_000, metavar="N", help="at most so many rounds of each")
     ask.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there")
     ask.add_argument("--markdown", action="store_true", help="print tables of Markdown")
     ask.add_argument("--update", type=Path, metavar="FILE", help="put the tables into that page, between its marks")
     ask.add_argument("--list", action="store_true", help="say which there are")
     return ask.parse_args(argv)
+
+
+def _positive(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of rounds")
+    return int(word)
 
 
 def _page(path: Path | None) -> str | None:
@@ -133,15 +141,14 @@ def _document(about: Mapping[str, str], begun: str, quick: bool, done: Sequence[
     }
 
 
-def _updated(path: Path, done: Sequence[Done], origin: str) -> None:
-    for one in done:
-        if not one.result.tables:
-            print(f"{path}: the figures of {one.name} stay as they were", file=sys.stderr)
-            continue
-        try:
-            path.write_text(into(path.read_text(encoding="utf-8"), one.name, one.result.tables, origin))
-        except ValueError as fault:
-            print(f"{path}: {fault}", file=sys.stderr)
+def _updated(path: Path, one: Done, origin: str) -> None:
+    if not one.result.tables:
+        print(f"{path}: the figures of {one.name} stay as they were", file=sys.stderr)
+        return
+    try:
+        path.write_text(into(path.read_text(encoding="utf-8"), one.name, one.result.tables, origin))
+    except ValueError as fault:
+        print(f"{path}: {fault}", file=sys.stderr)
 
 
 if __name__ == "__main__":

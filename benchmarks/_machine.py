@@ -30,9 +30,8 @@ def machine() -> Mapping[str, str]:
     return {name: words for name, words in facts.items() if words}
 
 
-def line() -> str:
+def line(facts: Mapping[str, str]) -> str:
     """The same in one line, for a page."""
-    facts = machine()
     wanted = ("cores", "processor", "memory", "kernel", "system", "load before")
     return "; ".join(f"{name} {facts[name]}" for name in wanted if name in facts)
 

@@ -82,7 +82,7 @@ def measure(effort: Effort, say: Say) -> Result:
             skipped.append("CPU of the hosts' side: no control groups of version 2 that could be written")
         with away("benchmarks._sshd", place, most, str(group or "")) as fleet:
             for scene in scenes:
-                found = _rounds(fleet, scene, programs[scene.program], say)
+                found = _rounds(fleet, scene, programs[scene.program], effort.rounds(scene.rounds), say)
                 samples[f"{scene.program}, {scene.mode}, {scene.hosts} hosts"] = found
                 rows += _rows(scene, found, told=group is not None)
     head = ("asked", "hosts", "peer", "answered", "seconds", "against netdiag", "client CPU ms/host",
@@ -102,20 +102,20 @@ def _visit() -> str:
     return f"{program}\necho {WHOLE.decode()}\n"
 
 
-def _rounds(fleet: Away, scene: Scene, program: str, say: Say) -> Mapping[str, list[dict[str, float]]]:
+def _rounds(fleet: Away, scene: Scene, program: str, rounds: int, say: Say) -> Mapping[str, list[dict[str, float]]]:
     """Interleaved rounds of every peer; the first, which connects and imports, is not counted."""
     peers = list(scene.peers)
     found: dict[str, list[dict[str, float]]] = {peer: [] for peer in peers}
     for peer in peers:
         fleet.ask(do="start", peer=peer, count=scene.hosts)
-    for turn in range(scene.rounds + 1):
+    for turn in range(rounds + 1):
         for peer in peers[turn % len(peers) :] + peers[: turn % len(peers)]:
             told = fleet.ask(do="round", peer=peer, mode=scene.mode, program=program)
             if turn:
                 found[peer].append(told)
         if turn:
             walls = ", ".join(f"{peer} {told[-1]['wall']:.2f} s" for peer, told in found.items())
-            say(f"{scene.program}, {scene.mode}, {scene.hosts} hosts, round {turn} of {scene.rounds}: {walls}")
+            say(f"{scene.program}, {scene.mode}, {scene.hosts} hosts, round {turn} of {rounds}: {walls}")
     fleet.ask(do="stop")
     return found
 
