@@ -21,7 +21,7 @@ from bot.engine.bench import Bench
 from bot.engine.propose import FINDING, Wish, propose
 
 LOOKS = 2
-"""Visits before a symptom is said to stay: a queue needs a moment to drain."""
+"""Visits before a symptom is said to stay, or not to be told: a queue needs a moment to drain, a host one to answer."""
 
 SHOWN = 6
 SHORT = 40
@@ -89,19 +89,20 @@ async def _look(bench: Bench, record: Record) -> Sight:
     params: Mapping[str, Any] = run.get("params", {})
     for left in reversed(range(LOOKS)):
         seen = await bench.observer.observe(bench.host(change.host), [playbook])
-        if isinstance(seen, HostFailure):
+        if isinstance(seen, HostFailure) and not left:
             return Sight(Effect.UNKNOWN, f"the host could not be read again: {seen.reason}")
-        report = diagnose([playbook], seen, params)
-        finding = next((found for found in report.findings if found.fingerprint == change.fingerprint), None)
-        if finding is None or not left:
-            break
+        if isinstance(seen, Snapshot):
+            report = diagnose([playbook], seen, params)
+            finding = next((found for found in report.findings if found.fingerprint == change.fingerprint), None)
+            doubt = next((one.reason for one in report.undecided if one.id == change.finding), None)
+            if not left or (finding is None and doubt is None):
+                break
         await asyncio.sleep(bench.pause)
     assert isinstance(seen, Snapshot)
     after = measure(playbook, change.finding, change.fingerprint, seen, params) or {}
     proof = _before_after(told.get("evidence", {}), after)
     if finding is not None:
         return Sight(Effect.PERSISTS, proof or finding.summary, (finding, seen))
-    doubt = next((one.reason for one in report.undecided if one.id == change.finding), None)
     if doubt is not None:
         return Sight(Effect.UNKNOWN, f"cannot be told: {doubt}")
     return Sight(Effect.RESOLVED, proof or "the fault is gone, and with it what it was about")
