@@ -7,6 +7,7 @@ own tools ask: bash from its own socket, else nslookup.
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
 from bot.core.probe import Facts, NoEvidence, ParseError, Probe, Reading, Seen
 from bot.core.text import neutral
@@ -137,7 +138,8 @@ def configuration(lines: Sequence[str]) -> tuple[list[str], list[str], list[str]
     search: list[str] = []
     options: list[str] = []
     for line in lines:
-        word, *rest = neutral(line.strip(), 600).split()[:_MOST_WORDS] or [""]
+        words = neutral(line.strip(), 600).split()[:_MOST_WORDS]
+        word, *rest = list(takewhile(lambda one: one[0] not in "#;", words)) or [""]
         if word == "nameserver" and rest and rest[0] not in servers:
             servers.append(rest[0])
         elif word == "search":

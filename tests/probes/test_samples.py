@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.probe import ParseError
-from bot.probes import listen_queues, sockstat, tcp_ext
+from bot.probes import kernel_tables, listen_queues, resolver, routes, sockstat, tcp_ext
 from bot.probes._cgroup import membership
 from bot.probes._text import header_value_pairs
 from bot.probes.socket_fds import open_files
@@ -141,3 +141,81 @@ def test_growth_is_counted_between_two_captures() -> None:
     before = header_value_pairs(lines("proc_net_netstat/hotsos-kubernetes.netstat"))["TcpExt"]
     after = {name: value + 3 for name, value in before.items()}
     assert set(tcp_ext.compare(before, after, 3.0).delta.values()) == {3}
+
+
+SOFTNET = {
+    "hotsos-rabbitmq": [(0, 0x02976291, 0, 0x114), (1, 0x0077389C, 0, 0xB0)],
+    "lab-aq": [(0, 0x2CE6C, 0, 0), (1, 0x2FA4C, 0, 1)],
+    "lab-host": [(0, 0xA8109, 0x7AF, 0), (1, 0xADDC7, 0, 2)],
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), SOFTNET.items(), ids=SOFTNET.keys())
+def test_backlogs_of_kernels_with_11_and_15_columns(name: str, expected: list[tuple[int, ...]]) -> None:
+    after = lines(f"softnet_stat/{name}.softnet_stat")
+    width = len(after[0].split())
+    before = [" ".join(["00000000"] * 12 + [f"{cpu:08x}"] * (width - 12)) for cpu in range(len(after))]
+    before = [" ".join(row.split()[:width]) for row in before]
+    found = kernel_tables.backlogs(before, after)
+    assert [(one.cpu, one.processed, one.dropped, one.squeezed) for one in found] == expected
+
+
+def test_backlogs_with_ten_columns_and_four_cpus() -> None:
+    after = lines("softnet_stat/insights-softnet_stat.SOFTNET_STAT")
+    zero = [" ".join("00000000" for _ in row.split()) for row in after]
+    assert [(one.dropped, one.squeezed) for one in kernel_tables.backlogs(zero, after)] == [
+        (0x12, 1),
+        (0xFF, 2),
+        (0, 3),
+        (1, 4),
+    ]
+
+
+def test_a_broken_softnet_stat_is_refused() -> None:
+    broken = lines("softnet_stat/procfs-proc_net_softnet_stat.broken")
+    with pytest.raises(ParseError, match="nine or more columns"):
+        kernel_tables.backlogs(broken, broken)
+
+
+TABLES = {
+    "hotsos-kubernetes.stat_arp_cache": {"entries": 0x17, "allocs": 0x26, "table_fulls": 0},
+    "node_exporter-proc_net_stat_ndisc_cache": {"entries": 0x24, "table_fulls": 0xFB + 0x107},
+    "node_exporter-proc_net_stat_nf_conntrack": {"entries": 0x21, "drop": 0, "insert_failed": 0, "invalid": 0x35},
+    "hotsos-storage-ceph-mon.stat_rt_cache": {"entries": 0x4A, "in_martian_src": 0x6A + 0x71F},
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), TABLES.items(), ids=TABLES.keys())
+def test_tables_are_summed_over_the_cpus(name: str, expected: dict[str, int]) -> None:
+    found = kernel_tables.table(lines(f"proc_net_stat/{name}"))
+    assert {key: found[key] for key in expected} == expected
+
+
+def test_routes_of_a_node() -> None:
+    rows = [line.split() for line in lines("route/hotsos-kubernetes.route")[1:] if line.strip()]
+    words = [[row[place] for place in (0, 1, 2, 3, 6, 7, 8)] for row in rows]
+    (default,) = [routes._four(row) for row in words if row[1] == row[5] == "00000000"]
+    assert (default.interface, default.gateway, default.metric) == ("ens3", "10.6.0.1", 100)
+    assert "10.1.7.0/24" in [routes._network(row) for row in words]
+
+
+RESOLV = {
+    "jc-generic-resolve.conf-1": (
+        ["75.75.75.75", "75.75.76.76", "2001:558:feed::1", "2001:558:feed::2"], ["hello.com", "world.com"], []
+    ),
+    "jc-generic-resolve.conf-2": (
+        ["10.136.17.15"],
+        ["eng.myprime.com", "dev.eng.myprime.com", "labs.myprime.com", "qa.myprime.com"],
+        ["rotate", "ndots:1"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RESOLV)
+def test_resolv_conf_of_many_hands(name: str) -> None:
+    assert resolver.configuration(lines(f"dns/{name}")) == RESOLV[name]
+
+
+def test_ip_and_udp_counters_of_another_kernel() -> None:
+    groups = header_value_pairs(lines("proc_net_snmp/hotsos-scn-udp.proc_net_snmp"))
+    assert (groups["Udp"]["InErrors"], groups["Udp"]["RcvbufErrors"], groups["Ip"]["OutNoRoutes"]) == (1234, 0, 15)
