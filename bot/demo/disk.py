@@ -104,7 +104,7 @@ def furnish(disk: Path, node: Node, fleet: Plan, keys: Mapping[str, str]) -> Non
     put(upper / LIBRARY / "env", "".join(f"{name}='{word}'\n" for name, word in words.items()))
     for service in role.services:
         put(etc / "init.d" / service.name, (HERE / "host/service.sh").read_text(), 0o755)
-        put(etc / "default" / service.name, _settings(service))
+        put(etc / "default" / service.name, fleet.fill(_settings(service)))
     for place, text in role.files.items():
         put(upper / place, fleet.fill(text))
     if node.guest:

@@ -141,7 +141,28 @@ SPARE_GUEST: Final = Role(
     memory=GUEST,
     modules=("dummy", "veth"),
     back=True,
-    sysctls=("net.ipv4.conf.all.rp_filter=0",),
+    sysctls=("net.ipv4.conf.all.rp_filter=0", "net.ipv4.tcp_syncookies=1"),
+    start="""\
+modprobe bonding max_bonds=0
+ip -batch - <<EOF
+link add bond1 type bond mode active-backup miimon 100
+link add b0 type veth peer name b0p
+link add b1 type veth peer name b1p
+link set b0 master bond1
+link set b1 master bond1
+link set b0p up
+link set b1p up
+link set bond1 up
+address add 10.66.0.1/24 dev bond1
+EOF
+""",
+    files={"etc/resolv.conf": "nameserver @NET@.238\n"},
+)
+ALL_ROUND: Final = Role(
+    {"role": "client"},
+    (WEB, Service("hoard", ("hoard.py", "9000")), Service("dns", ("dns.py", "@NET@.238"))),
+    back=True,
+    sysctls=("net.ipv4.tcp_tw_reuse=0", "net.ipv4.conf.all.rp_filter=0"),
 )
 
 PARTS: Final[Mapping[str, Sequence[Post]]] = MappingProxyType(
@@ -161,7 +182,7 @@ PARTS: Final[Mapping[str, Sequence[Post]]] = MappingProxyType(
         # A guest with so little memory that TCP's share of it can be used up, and a server that reads nothing.
         "memory": (("mem-1", 236, SMALL), ("client-3", 239, HOARDER)),
         # A guest of its own kernel for everything that is the machine's on other hosts, and a client.
-        "kernel": (("lab-1", 237, SPARE_GUEST), ("client-2", 238, CLIENT)),
+        "kernel": (("lab-1", 237, SPARE_GUEST), ("client-2", 238, ALL_ROUND)),
     }
 )
 FULL: Final = ("ipvs", "vrrp")

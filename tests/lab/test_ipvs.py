@@ -119,3 +119,9 @@ async def test_the_loose_filter_of_all_outweighs_the_strict_one_of_the_interface
         before = await filtered(ipvs_lab)
         assert await calls(ipvs_lab, 8080) == {"hello": 6}
         assert await filtered(ipvs_lab) == before
+
+
+async def test_a_tunnel_can_be_given_an_mtu_without_room_for_its_headers(ipvs_lab: Fleet) -> None:
+    async with faults.during(ipvs_lab, "tunnel-mtu"):
+        assert await ipvs_lab.sh("web-3", "cat /sys/class/net/vx0/mtu /sys/class/net/eth1/mtu") == "1500\n1500"
+    assert await ipvs_lab.sh("web-3", "cat /sys/class/net/vx0/mtu") == "1450"

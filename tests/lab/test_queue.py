@@ -66,3 +66,20 @@ async def test_faults_can_be_made_and_healed_twice(queue_lab: Fleet) -> None:
     for _ in range(2):
         await faults.heal(queue_lab, "stuck-queue")
     assert queue_lab.broken == set()
+
+
+async def test_a_link_that_flaps_changes_its_carrier_and_comes_to_rest(queue_lab: Fleet) -> None:
+    async def changes() -> int:
+        return int(await queue_lab.sh("queue-1", "cat /sys/class/net/eth1/carrier_changes"))
+
+    before = await changes()
+    async with faults.during(queue_lab, "link-flaps"):
+        for _ in range(60):
+            if await changes() >= before + 4:
+                break
+            await queue_lab.sh("queue-1", "sleep 0.2")
+        assert await changes() >= before + 4
+    rest = await changes()
+    await queue_lab.sh("queue-1", "sleep 2")
+    assert await changes() == rest
+    assert await queue_lab.sh("queue-1", "cat /sys/class/net/eth1/carrier") == "1"

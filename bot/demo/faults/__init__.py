@@ -12,7 +12,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
-from bot.demo.faults import ipvs, memory, queue, vrrp
+from bot.demo.faults import ipvs, kernel, memory, queue, vrrp
 from bot.demo.faults.fault import Fault, Order, Step
 from bot.demo.fleet import Fleet
 from bot.demo.machine import FleetError
@@ -20,7 +20,7 @@ from bot.demo.machine import FleetError
 __all__ = ["FAULTS", "Fault", "during", "heal", "heal_all", "make"]
 
 FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
-    {fault.name: fault for fault in chain(queue.FAULTS, ipvs.FAULTS, vrrp.FAULTS, memory.FAULTS)}
+    {fault.name: fault for fault in chain(queue.FAULTS, ipvs.FAULTS, vrrp.FAULTS, memory.FAULTS, kernel.FAULTS)}
 )
 WITHIN: Final = 90.0  # seconds for one step
 PRELUDE: Final = "set -e\n. /etc/netdiag-demo/load.sh\n"

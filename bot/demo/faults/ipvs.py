@@ -106,6 +106,14 @@ done
         make=(Step("client-1", f"load time-wait-heavy hung_up {VIP} 80 1500"),),
         heal=(Step("client-1", "unload time-wait-heavy"), Step("lb-1", EMPTY)),
     ),
+    Fault(
+        "tunnel-mtu",
+        "ipvs",
+        "web-3",
+        "the tunnel's MTU does not leave room for its headers: 1500 over a link of 1500",
+        make=(Step("web-3", "ip link set vx0 mtu 1500"),),
+        heal=(Step("web-3", "ip link set vx0 mtu 1450"),),
+    ),
     _filter(
         "strict-rp-filter",
         "IPReversePathFilter rises on the real server behind the tunnel, and its half of the connections hangs",

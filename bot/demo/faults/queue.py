@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bot.demo.faults.fault import Fault, Step
+from bot.demo.faults.fault import Fault, Order, Step
 
 FAULTS: Final = (
     Fault(
@@ -63,5 +63,13 @@ tc qdisc del dev eth1 root 2>/dev/null || :
             ),
         ),
         harmless=True,
+    ),
+    Fault(
+        "link-flaps",
+        "queue",
+        "queue-1",
+        "carrier_changes of eth1 rises: its link comes and goes",
+        make=(Order("pulse", {"host": "queue-1", "kind": "carrier", "on": 0.5, "off": 0.5}),),
+        heal=(Order("still", {"host": "queue-1", "kind": "carrier"}),),
     ),
 )

@@ -5,14 +5,17 @@ until it is ended.
 """
 
 import contextlib
+import errno
 import resource
 import signal
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
 
 PATIENCE = 5.0  # seconds for one connection
+MUCH = 4000  # bytes of one thing said: more than a packet
 STEP = 40  # connections made at once; fewer than any backlog here
 
 
@@ -120,8 +123,128 @@ def orphans(address: str, port: str, count: str) -> None:
         time.sleep(1)
 
 
+def sink(port: str) -> None:
+    """Be a UDP server that reads nothing."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    server.bind(("0.0.0.0", int(port)))  # noqa: S104 - in a network namespace of its own
+    ready()
+    rest()
+
+
+def sources(address: str, port: str, per_second: str) -> None:
+    """Send datagrams, each from a port of its own, for ever; ready after a second of them."""
+    sent = 0
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller, contextlib.suppress(OSError):
+            caller.sendto(b"x", (address, int(port)))
+        sent += 1
+        if sent == int(per_second):
+            ready()
+        time.sleep(1 / int(per_second))
+
+
+def strangers(net: str, port: str) -> None:
+    """Send to a hundred addresses of NET that nobody has, again and again."""
+    told = False
+    caller = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    while True:
+        for last in range(10, 110):
+            with contextlib.suppress(OSError):
+                caller.sendto(b"x", (f"{net}.{last}", int(port)))
+        if not told:
+            ready()
+            told = True
+        time.sleep(0.5)
+
+
+def used_up(address: str, port: str) -> None:
+    """Call and hang up until no port is left, and go on trying."""
+    told = False
+    while True:
+        try:
+            with socket.create_connection((address, int(port)), timeout=PATIENCE) as caller:
+                caller.recv(64)
+        except OSError as fault:
+            if fault.errno == errno.EADDRNOTAVAIL and not told:
+                ready()
+                told = True
+            time.sleep(0.1)
+
+
+def talk(address: str, port: str) -> None:
+    """Say much and hear it again, for ever; a call that hangs for two seconds is made anew."""
+    ready()
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection((address, int(port)), timeout=2.0) as caller:
+            caller.recv(64)
+            for _ in range(100):
+                caller.sendall(bytes(MUCH))
+                heard = 0
+                while heard < MUCH:
+                    heard += len(caller.recv(65536)) or MUCH
+        time.sleep(0.05)
+
+
+def bursts(address: str, port: str) -> None:
+    """Say much at once on connections to this host itself, for ever."""
+    ready()
+    while True:
+        with contextlib.suppress(OSError):
+            callers = [socket.create_connection((address, int(port)), timeout=2.0) for _ in range(8)]
+            for _ in range(20):
+                for caller in callers:
+                    caller.sendall(bytes(30000))
+                for caller in callers:
+                    caller.recv(65536)
+            for caller in callers:
+                caller.close()
+        time.sleep(0.05)
+
+
+def checksum(data: bytes) -> int:
+    """The one of the internet protocols."""
+    words: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    words = (words >> 16) + (words & 0xFFFF)
+    return ~(words + (words >> 16)) & 0xFFFF
+
+
+def syns(address: str, port: str, per_second: str) -> None:
+    """Begin calls in the name of hosts that do not exist, and never go on with one."""
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    there, number, began = socket.inet_aton(address), 0, time.monotonic()
+    while True:
+        here = bytes((10, 99, number >> 8 & 0xFF, number & 0xFF))
+        syn = struct.pack("!HHIIBBHHH", 1024 + number % 60000, int(port), number, 0, 5 << 4, 2, 64240, 0, 0)
+        check = checksum(here + there + struct.pack("!BBH", 0, 6, len(syn)) + syn)
+        syn = syn[:16] + struct.pack("!H", check) + syn[18:]
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(syn), number & 0xFFFF, 0, 64, 6, 0, here, there)
+        with contextlib.suppress(OSError):
+            raw.sendto(head + syn, (address, 0))
+        number += 1
+        if number == int(per_second):
+            ready()
+        time.sleep(max(0.0, began + number / int(per_second) - time.monotonic()))
+
+
 KINDS: dict[str, Callable[..., None]] = {
-    kind.__name__: kind for kind in (pinned, calls, parted, hung_up, trickle, unread, orphans)
+    kind.__name__: kind
+    for kind in (
+        pinned,
+        calls,
+        parted,
+        hung_up,
+        trickle,
+        unread,
+        orphans,
+        sink,
+        sources,
+        strangers,
+        used_up,
+        talk,
+        bursts,
+        syns,
+    )
 }
 
 
