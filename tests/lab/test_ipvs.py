@@ -57,9 +57,12 @@ async def test_a_server_that_does_not_belong_spoils_every_second_connection(
     ipvs_lab: Fleet, fault: str, fails: str
 ) -> None:
     async with faults.during(ipvs_lab, fault):
-        heard = await calls(ipvs_lab, 6379, 8)
+        heard: Counter[str] = Counter()
+        while len(heard) < 2 and heard.total() < 40:  # the fault's own traffic takes its turns too
+            heard += await calls(ipvs_lab, 6379, 3)
         assert set(heard) <= {"hello", fails, "OSError"}
-        assert 2 <= heard["hello"] <= 6
+        assert heard["hello"]
+        assert heard.total() > heard["hello"]
     assert await calls(ipvs_lab, 6379) == {"hello": 6}
 
 
@@ -105,10 +108,11 @@ async def test_clients_that_call_for_each_request_fill_the_table_with_time_wait(
 async def test_a_strict_reverse_path_filter_hangs_the_server_behind_the_tunnel(ipvs_lab: Fleet, fault: str) -> None:
     async with faults.during(ipvs_lab, fault):
         before = await filtered(ipvs_lab)
-        heard = await calls(ipvs_lab, 8080, 4)
+        heard: Counter[str] = Counter()
+        while len(heard) < 2 and heard.total() < 40:
+            heard += await calls(ipvs_lab, 8080, 3)
+        assert set(heard) == {"hello", "TimeoutError"}
         assert await filtered(ipvs_lab) > before
-        assert heard["TimeoutError"] >= 1
-        assert heard["hello"] >= 1
     healed = await filtered(ipvs_lab)
     assert await calls(ipvs_lab, 8080) == {"hello": 6}
     assert await filtered(ipvs_lab) == healed
@@ -121,7 +125,9 @@ async def test_the_loose_filter_of_all_outweighs_the_strict_one_of_the_interface
         assert await filtered(ipvs_lab) == before
 
 
-async def test_a_tunnel_can_be_given_an_mtu_without_room_for_its_headers(ipvs_lab: Fleet) -> None:
+async def test_a_tunnel_can_be_left_without_room_for_its_headers(ipvs_lab: Fleet) -> None:
+    sizes = "cat /sys/class/net/vx0/mtu /sys/class/net/eth1/mtu"
+    assert await ipvs_lab.sh("web-3", sizes) == "1450\n1500"
     async with faults.during(ipvs_lab, "tunnel-mtu"):
-        assert await ipvs_lab.sh("web-3", "cat /sys/class/net/vx0/mtu /sys/class/net/eth1/mtu") == "1500\n1500"
-    assert await ipvs_lab.sh("web-3", "cat /sys/class/net/vx0/mtu") == "1450"
+        assert await ipvs_lab.sh("web-3", sizes) == "1450\n1450"
+    assert await ipvs_lab.sh("web-3", sizes) == "1450\n1500"

@@ -35,11 +35,12 @@ OTHER = {
     "dead-resolver": "getent ahostsv4 example.org | wc -l",
     "ephemeral-ports-gone": "sysctl -n net.ipv4.ip_local_port_range | cut -f1",
 }
+# The first is said once for each listener, and not at all while others fill the log.
 LOGGED = {
+    "syn-flood": "Possible SYN flooding on port",
     "conntrack-full": "table full, dropping packet",
     "neighbour-overflow": "neighbor table overflow",
     "orphans": "too many orphaned sockets",
-    "syn-flood": "Possible SYN flooding on port",
 }
 
 

@@ -110,9 +110,9 @@ done
         "tunnel-mtu",
         "ipvs",
         "web-3",
-        "the tunnel's MTU does not leave room for its headers: 1500 over a link of 1500",
-        make=(Step("web-3", "ip link set vx0 mtu 1500"),),
-        heal=(Step("web-3", "ip link set vx0 mtu 1450"),),
+        "the tunnel's MTU leaves no room for its headers: 1450 over a link of 1450",
+        make=(Step("web-3", "ip link set eth1 mtu 1450"),),
+        heal=(Step("web-3", "ip link set eth1 mtu 1500"),),
     ),
     _filter(
         "strict-rp-filter",

@@ -24,12 +24,12 @@ def _kernel(name: str, shows: str, make: str, heal: str, *, traffic: str = "", a
 
 
 def _setting(
-    name: str, shows: str, key: str, value: str, *, load: str = "", traffic: str = "", after: str = ""
+    name: str, shows: str, key: str, value: str, *, load: str = "", traffic: str = "", after: str = "", then: str = ""
 ) -> Fault:
     """One sysctl of the guest, put back as it was."""
     saved = f"/run/was-{key}"
     make = f"[ -e {saved} ] || sysctl -n {key} >{saved}\nsysctl -qw '{key}={value}'\n"
-    heal = f'[ ! -e {saved} ] || sysctl -qw "{key}=$(cat {saved})"\nrm -f {saved}\n'
+    heal = f'[ ! -e {saved} ] || sysctl -qw "{key}=$(cat {saved})"\nrm -f {saved}\n{then}\n'
     if load:
         make, heal = f"{make}load {name} {load}\n", f"unload {name}\n{heal}"
     return _kernel(name, shows, make, heal, traffic=traffic, after=after)
@@ -116,7 +116,7 @@ FAULTS: Final = (
         "syn-flood",
         "SyncookiesSent rises, 'Possible SYN flooding' in the log: calls from addresses that are nobody's",
         "",
-        "",
+        "service web restart",  # the kernel says it once for each listener
         traffic="syns @NET@.237 80 1500",
     ),
     _setting(
@@ -125,6 +125,7 @@ FAULTS: Final = (
         "net.ipv4.tcp_syncookies",
         "0",
         traffic="syns @NET@.237 80 1500",
+        then="service web restart",
     ),
     _kernel(
         "retransmits",
@@ -153,9 +154,13 @@ FAULTS: Final = (
         "large packets to the client are lost without a word, so calls hang that say much; small ones pass",
         make=(
             Step("switch", "ip link set br1 mtu 1500; ip link set port238.1 mtu 1300"),
-            Step(LAB, "load mtu-black-hole talk @BACK@.238 80"),
+            # Whole segments, as a card without offloads sends them: what is cut later is not seen to be too large.
+            Step(LAB, "ethtool -K eth1 tso off gso off\nload mtu-black-hole talk @BACK@.238 80"),
         ),
-        heal=(Step(LAB, "unload mtu-black-hole"), Step("switch", "ip link set port238.1 mtu 1500")),
+        heal=(
+            Step(LAB, "unload mtu-black-hole\nethtool -K eth1 gso on tso on"),
+            Step("switch", "ip link set port238.1 mtu 1500"),
+        ),
     ),
     Fault(
         "dead-resolver",
