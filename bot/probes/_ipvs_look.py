@@ -78,7 +78,8 @@ def _count(look: Look, pid: int, rest: list[str]) -> None:
     protocol, vip, vport, dip, dport, state, many = rest
     if state != "NONE":  # a template of a persistent service is no connection
         whole = look.table_states.setdefault(pid, {})
-        whole[neutral(state, 20)] = whole.get(neutral(state, 20), 0) + number(many)
+        name = neutral(state, 20)
+        whole[name] = whole.get(name, 0) + number(many)
     if protocol not in _ipvs.PROTOCOLS:
         return
     service = f"{_ipvs.parts(vip, vport)}/{_ipvs.PROTOCOLS[protocol]}"

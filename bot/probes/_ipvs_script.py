@@ -41,8 +41,9 @@ echo "timeout $0" $said
 # not with read: the kernel gives a sysctl whole or not at all, and read asks for one byte
 cd /proc/sys/net/ipv4/vs && grep -sH "" conn_reuse_mode conntrack expire_nodest_conn expire_quiescent_template |
   while IFS=: read -r key value; do echo "sysctl $0 $key $value"; done
-for family in 4 6; do ip -$family -o route show table local type local; done 2>/dev/null | awk -v pid="$0" "
-  { word = \$1 == \"local\" ? \$2 : \$1 } word ~ /^[0-9a-f]/ { print \"local\", pid, word }"
+# not with "type local", of which busybox makes nothing
+for family in 4 6; do ip -$family -o route show table local; done 2>/dev/null | awk -v pid="$0" "
+  \$1 == \"local\" { print \"local\", pid, \$2 }"
 '
 if [ "$SAMPLE" = 1 ]; then
   set -- $NETNS

@@ -5,13 +5,12 @@ otherwise it would load the module. Connections are counted on the host. A real 
 beside it, are dialled from the director, a few at most; everything else is read from files.
 """
 
-import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from bot.core.probe import Cost, Facts, NoEvidence, ParseError, Probe, Reading, Sampling, Scope, Seen
 from bot.core.text import neutral
 from bot.probes import _ipvs
+from bot.probes._ipvs_index import Index
 from bot.probes._ipvs_look import Key, Look, look_at
 from bot.probes._ipvs_script import MOST_DIALLED, SCRIPT
 from bot.probes._text import insist, joined
@@ -142,6 +141,9 @@ class IpvsFacts(Facts):
     """Those of them with weight 0."""
 
 
+_MOST_PORTS = 20
+
+
 def parse(readings: Sequence[Reading], seen: Seen) -> IpvsFacts:
     """The tables of the last reading, with what both readings counted and tried. Raises ParseError."""
     insist(seen, "netns")
@@ -152,13 +154,13 @@ def parse(readings: Sequence[Reading], seen: Seen) -> IpvsFacts:
     looks = [look_at(reading.text) for reading in readings]
     last = looks[-1]
     labels = _labels(last, seen)
-    index = _Index.of(last)
+    index = Index.of(looks)
     real_servers = [_real(key, looks, labels, index) for key in last.servers]
     seconds = readings[-1].uptime - readings[0].uptime
     return IpvsFacts(
         loaded=True,
-        tables={last.ids[pid]: _table(pid, looks, labels[pid], seconds) for pid, _one in last.services},
-        services=[_service(pid, one, looks, labels[pid], index) for pid, one in last.services],
+        tables={last.ids[pid]: _table(pid, looks, labels[pid], seconds, index) for pid in index.services},
+        services=[_service(pid, one, last, labels[pid], index) for pid, one in last.services],
         real_servers=real_servers,
         suspects=[one for one in real_servers if one.suspect],
         drained=[one for one in real_servers if one.weight == 0],
@@ -171,41 +173,23 @@ def _labels(look: Look, seen: Seen) -> dict[int, str]:
     return {pid: known[inode].label if inode in known else f"net:[{inode}]" for pid, inode in look.ids.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Index:
-    """What is asked again and again: a service's servers, by pid and name; and their ports with weight, by address."""
-
-    servers: Mapping[tuple[int, str], Sequence[_ipvs.Real]]
-    ports: Mapping[tuple[int, str, str], Sequence[int]]
-
-    @staticmethod
-    def of(look: Look) -> "_Index":
-        servers: dict[tuple[int, str], list[_ipvs.Real]] = {}
-        ports: dict[tuple[int, str, str], list[int]] = {}
-        for (pid, service, _at), server in look.servers.items():
-            servers.setdefault((pid, service), []).append(server)
-            if server.weight > 0:
-                ports.setdefault((pid, service, server.at.address), []).append(server.at.port)
-        return _Index(servers, ports)
-
-
-def _real(key: Key, looks: Sequence[Look], labels: Mapping[int, str], index: _Index) -> RealServer:
+def _real(key: Key, looks: Sequence[Look], labels: Mapping[int, str], index: Index) -> RealServer:
     pid, service, address = key
     last = looks[-1]
     server = last.servers[key]
     counted = [look.states.get(key, {}) for look in looks]
     tried = [look.verdicts[key] for look in looks if key in look.verdicts]
-    ports = index.ports.get((pid, service, server.at.address), ())
-    others = [other for other in index.servers[pid, service] if other.at != server.at]
+    group = index.groups[pid, service]
+    weighted = server.weight > 0
     established = max(states.get("ESTABLISHED", 0) for states in counted)
     failed = counted[-1].get("SYN_RECV", 0) + counted[-1].get("CLOSE", 0)
     entries = sum(many for state, many in counted[-1].items() if state != "NONE")
-    other_ports = sorted(port for port in ports if port != server.at.port)
-    weighted = [other.at.port for other in index.servers[pid, service] if other.weight > 0]
-    disagrees = server.weight > 0 and weighted.count(server.at.port) * 2 <= len(weighted) and len(weighted) > 1
+    near = group.ports_of.get(server.at.address, [])[: _MOST_PORTS + 1]
+    other_ports = sorted(port for port in near if port != server.at.port)
+    disagrees = weighted and group.disagrees(server.at.port)
     by_mark = service.startswith("mark ")
     suspect = not by_mark and bool(other_ports or disagrees or (not established and failed * 2 > entries))
-    due = suspect and server.weight > 0 and server.forward == "Masq" and service.endswith("/tcp")
+    due = suspect and weighted and server.forward == "Masq" and service.endswith("/tcp")
     not_tried = _not_tried(tried, looks) if due else ""
     return RealServer(
         netns=last.ids[pid],
@@ -222,15 +206,13 @@ def _real(key: Key, looks: Sequence[Look], labels: Mapping[int, str], index: _In
         entries=entries,
         other_ports=other_ports,
         port_disagrees=disagrees,
-        others_weighted=sum(other.weight > 0 for other in others),
+        others_weighted=group.weighted - weighted,
         suspect=suspect,
         attempts=len(tried),
         refused=None if not_tried else tried.count("refused"),
         accepted=tried.count("accepted"),
         unanswered=tried.count("silent") + tried.count("unreachable"),
-        sibling_accepts=any(
-            look.verdicts.get((pid, service, str(other.at))) == "accepted" for look in looks for other in others
-        ),
+        sibling_accepts=len(group.accepting) > (address in group.accepting),
         not_tried=not_tried,
     )
 
@@ -246,40 +228,22 @@ def _not_tried(tried: Sequence[str], looks: Sequence[Look]) -> str:
     return "dialling it failed on the host" if "failed" in tried else ""
 
 
-def _service(pid: int, one: _ipvs.Virtual, looks: Sequence[Look], label: str, index: _Index) -> Service:
-    servers = index.servers.get((pid, one.name), ())
+def _service(pid: int, one: _ipvs.Virtual, look: Look, label: str, index: Index) -> Service:
+    group = index.groups[pid, one.name]
     return Service(
-        netns=looks[-1].ids[pid],
+        netns=look.ids[pid],
         netns_label=label,
         service=one.name,
         mark=one.mark,
         scheduler=neutral(one.scheduler, 20),
         persistent="persistent" in one.flags,
-        real_servers=len(servers),
-        weighted=sum(server.weight > 0 for server in servers),
-        bound=_bound(one, [place for look in looks for place in look.local.get(pid, ())]),
+        real_servers=group.servers,
+        weighted=group.weighted,
+        bound=index.local[pid].has(one.at.address) if one.at and pid in index.local else None,
     )
 
 
-def _bound(one: _ipvs.Virtual, local: Sequence[str]) -> bool | None:
-    if one.at is None or not local:
-        return None
-    if one.at.address in local:
-        return True
-    address = ipaddress.ip_address(one.at.address)
-    return any(address in network for network in _networks(local) if network.version == address.version)
-
-
-def _networks(local: Iterable[str]) -> Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    for place in local:
-        if "/" in place:
-            try:
-                yield ipaddress.ip_network(place, strict=False)
-            except ValueError:
-                raise ParseError(f"expected a local address, got {place[:50]!r}") from None
-
-
-def _table(pid: int, looks: Sequence[Look], label: str, seconds: float) -> Table:
+def _table(pid: int, looks: Sequence[Look], label: str, seconds: float, index: Index) -> Table:
     last = looks[-1]
     states = last.table_states.get(pid, {})
     tcp = tcpfin = udp = None
@@ -294,8 +258,8 @@ def _table(pid: int, looks: Sequence[Look], label: str, seconds: float) -> Table
     return Table(
         netns_label=label,
         owner=next((look.owners[pid] for look in looks if pid in look.owners), ""),
-        services=sum(at == pid for at, _one in last.services),
-        real_servers=sum(key[0] == pid for key in last.servers),
+        services=index.services[pid],
+        real_servers=index.servers.get(pid, 0),
         buckets=last.buckets.get(pid, 0),
         entries=sum(states.values()),
         states=states,
