@@ -49,6 +49,8 @@ HOST_VALUES = {
     "net.ipv4.tcp_timestamps": "1",
     "net.ipv4.tcp_abort_on_overflow": "0",
     "net.ipv4.tcp_max_tw_buckets": "262144",
+    "net.ipv4.neigh.default.gc_thresh3": "1024",
+    "net.netfilter.nf_conntrack_max": "262144",
 }
 SPACES = NetnsFacts(
     namespaces={
