@@ -34,6 +34,12 @@ def test_a_page_holds_everything_that_the_playbook_says_for_it(finding: FindingS
     assert f"]({finding.id}.md)" in PAGES[INDEX]
 
 
+@pytest.mark.parametrize("finding", [finding for _, finding in FINDINGS], ids=[f"{b}-{f.id}" for b, f in FINDINGS])
+def test_a_shipped_finding_says_what_else_looks_like_it_and_where_to_read_on(finding: FindingSpec) -> None:
+    assert finding.looks_like
+    assert finding.sources
+
+
 def test_a_page_names_the_honest_impact_of_a_fix_as_it_was_planned_in_a_case() -> None:
     page = PAGES["accept-queue-overflow.md"]
     places = [page.index(part) for part in ("`sysctl.set`", "risk: low", "impact: no traffic", "service.restart")]
