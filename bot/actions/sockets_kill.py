@@ -14,8 +14,11 @@ from bot.core.report import Risk
 from bot.core.snapshot import Snapshot
 from bot.probes.netns import NetnsFacts
 
-COUNT = 'ss -tn state "$1" "( sport = :$2 )" | awk \'NR > 1\' | wc -l'
-SOME = COUNT + ' | awk \'{ print $1 > 0 ? "some" : "none" }\''
+SOME = (
+    'ss -tn state "$1" "( sport = :$2 )" |'
+    ' awk \'NR > 1 { found = 1 } END { if (found) print "some"; else print "none" }\''
+)
+"""sh: whether there are any, "some" or "none"; the first row is ss's heading."""
 
 IMPACT = {
     "close-wait": "connections whose peers have left already are ended: nobody is waiting for them",

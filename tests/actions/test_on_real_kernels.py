@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from bot.core.answer import Applied, Confirmed, FailedOnHost, Stale
 from bot.core.change import Plan
 from bot.core.snapshot import Snapshot
 from bot.probes.netns import Namespace, NetnsFacts
+from bot.probes.socket_fds import ProcessSockets, SocketFdsFacts
 from bot.probes.sysctl_net import SysctlFacts
 from bot.probes.units import Unit, UnitsFacts
 from tests.fakes.host import FileHost, until
@@ -127,6 +129,73 @@ def test_a_value_the_kernel_refuses_is_a_failure_that_left_the_old_one(tmp_path:
     assert failed.restored
     assert "Invalid argument" in failed.said
     assert value(space) == old
+
+
+LEAK = """
+import socket, signal
+server = socket.create_server(("127.0.0.1", 9000), backlog=50)
+kept = []
+for n in range(20):
+    client = socket.create_connection(server.getsockname())
+    kept.append(server.accept()[0])
+    client.close()
+other = socket.create_connection(server.getsockname()), server.accept()[0]
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+@pytest.fixture
+def leaking(space: Namespace) -> Iterator[Namespace]:
+    """Twenty connections on port 9000 that their peers have left, and one that is open."""
+    enter = ["nsenter", "-t", str(space.pid), "-n"]
+    subprocess.run([*enter, "ip", "link", "set", "lo", "up"], check=True)
+    process = subprocess.Popen([*enter, sys.executable, "-I", "-S", "-c", LEAK], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    yield space
+    process.kill()
+    process.wait()
+
+
+def connections(space: Namespace, state: str) -> int:
+    argv = ["nsenter", "-t", str(space.pid), "-n", "ss", "-Htn", "state", state, "sport = :9000"]
+    return len(subprocess.run(argv, capture_output=True, check=True, text=True).stdout.splitlines())
+
+
+def test_connections_that_their_peers_have_left_are_ended_and_open_ones_stay(
+    tmp_path: Path, leaking: Namespace
+) -> None:
+    assert (connections(leaking, "close-wait"), connections(leaking, "established")) == (20, 1)
+    host = FileHost(tmp_path)
+    seen = snapshot(netns=NetnsFacts(namespaces={leaking.id: leaking}, pinned=[]))
+    plan = planned("sockets.kill", {"netns": leaking.id, "state": "close-wait", "port": 9000}, seen)
+    applied = host.apply(host.change(plan))
+    if isinstance(applied, FailedOnHost):
+        pytest.skip("this kernel ends no sockets (no INET_DIAG_DESTROY)")
+    assert isinstance(applied, Applied), applied
+    assert (connections(leaking, "close-wait"), connections(leaking, "established")) == (0, 1)
+    # nothing of the kind is left: the same change would be stale
+    assert isinstance(host.apply(host.change(plan, id="again")), Stale)
+
+
+def test_a_process_is_ended_once_and_never_another_one(tmp_path: Path) -> None:
+    host = FileHost(tmp_path)
+    process = subprocess.Popen(["sleep", "600"])
+    try:
+        fields = dict.fromkeys(ProcessSockets.model_fields, 0) | {
+            "pid": process.pid, "start_time": start_time(process.pid), "process": "leaky", "by_state": {},
+            **dict.fromkeys(("netns", "netns_label", "container", "pod", "unit"), ""),
+        }  # fmt: skip
+        holders = SocketFdsFacts(processes=[ProcessSockets(**fields)], total=1, unwalked=0, listeners={})
+        seen = snapshot(socket_fds=holders, units=UnitsFacts(manager="none", units={}, of_pid={}))
+        params = {"pid": process.pid, "start_time": start_time(process.pid)}
+        change = host.change(planned("process.terminate", params, seen))
+        assert isinstance(host.apply(change), Applied)
+        assert process.wait(timeout=30) == -signal.SIGTERM
+        assert isinstance(host.apply(host.change(change.plan, id="again")), Stale)
+    finally:
+        process.kill()
 
 
 # --- services ------------------------------------------------------------------------------------------------------
