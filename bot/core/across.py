@@ -53,8 +53,23 @@ class Aside:
 
 
 def probes_across(playbooks: Iterable[Playbook]) -> frozenset[str]:
-    """The probes whose facts must be kept: all those of playbooks that look at other hosts."""
-    return frozenset(probe for book in playbooks if any(check.across for check in book.checks) for probe in book.probes)
+    """The probes whose facts must be kept until the run's end: those that findings across hosts speak of, no more."""
+    return frozenset(name for book in playbooks for check in book.checks if check.across for name in _named_in(check))
+
+
+def _named_in(check: Check) -> Iterable[str]:
+    conditions = [check.where, check.when, *(condition for _, condition in check.rungs)]
+    expressions = [
+        check.each,
+        *(condition.expression for condition in conditions if condition),
+        *check.lets.values(), *check.late.values(), *check.scope.values(), *check.evidence.values(),
+        *check.say.expressions, *check.because.expressions,
+    ]  # fmt: skip
+    for expression in expressions:
+        if expression:
+            yield from expression.names
+            yield from expression.reads
+    yield from check.across
 
 
 def aside(host: Host, visit: Visit, probes: frozenset[str], now: datetime) -> Aside:

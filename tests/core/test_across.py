@@ -116,6 +116,12 @@ def test_only_hosts_of_a_common_group_have_to_do_with_each_other(
     assert bool(said(a)) is found
 
 
+def test_of_a_host_only_what_is_spoken_of_is_kept() -> None:
+    kept = aside(Host(name="a", address="a"), holding(80), probes_across([BOOK]), NOW).seen
+    assert not isinstance(kept, Unknown)
+    assert set(kept.plain) == {"queues"}
+
+
 def test_one_host_alone_is_judged_without_what_needs_others() -> None:
     report = diagnose([BOOK], holding(80), {})  # type: ignore[arg-type]
     assert [finding.id for finding in report.findings] == ["busy"]

@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.core.probe import NoEvidence, Reading
+from bot.probes import keepalived_log
 from bot.probes._keepalived_log import events, goes_on, stamped, story
+from bot.probes.keepalived import KeepalivedFacts, VrrpInstance
+from bot.probes.keepalived_log import KeepalivedLogFacts
 from tests.probes.test_samples import SAMPLES
 
 DAY = "Sat Nov 21 15:{} 2026: "
@@ -185,3 +189,53 @@ CAPTURES = {
 def test_what_others_keepalived_wrote(name: str, expected: list[tuple[str, str]]) -> None:
     text = (SAMPLES / "keepalived_log" / name).read_text()
     assert [(event.name, event.kind) for event in events(text.splitlines(), NOW, 0.0)] == expected
+
+
+def router(name: str = "VI_1", pid: int = 25, netns: str = "1") -> VrrpInstance:
+    return VrrpInstance(
+        name=name, netns=netns, netns_label="host", pid=pid, container="", unit="keepalived.service", interface="eth0",
+        vrid=51, priority=100, advert_interval=1.0, master_down=3.609, preempt=True, addresses=["192.0.2.10"], held=[],
+        passing=[], networks=["192.0.2.0/24"], peers=[], tracked=[], joined=True, multicast_in=3, multicast_out=0,
+        adverts_dropped=0, runs=9, waited=0.0, stopped=False, throttled=0,
+    )  # fmt: skip
+
+
+def read(text: str, *routers: VrrpInstance) -> KeepalivedLogFacts:
+    facts = KeepalivedFacts(running=True, seconds=3.0, steal=0.0, cpu_pressure=0.0, instances=list(routers))
+    return keepalived_log.parse([Reading(text=text)], {"keepalived": facts})
+
+
+def journal(text: str, pid: int = 25) -> str:
+    at = {line: NOW - 60 + 60 * int(line[:2]) + int(line[3:5]) - 150 for line in text.splitlines()}
+    rows = (f"{at[line] + 0.25:.6f} gw-2 Keepalived_vrrp[{pid}]: {line[6:]}" for line in text.splitlines())
+    return f"now {NOW:.0f} +0000\n-- 0 journal\n" + "".join(f"{row}\n" for row in rows)
+
+
+def test_a_journal_tells_the_routers_of_the_process_that_wrote_it() -> None:
+    found = read(journal(ITS_BACKUP), router())
+    (history,) = found.routers
+    assert (found.source, found.reaches) == ("journal", 600.0)
+    assert (history.moves, history.late, history.cause, history.state) == (4, 2, "adverts", "BACKUP")
+    assert (history.unit, history.interface, history.rivals) == ("keepalived.service", "eth0", ["10.9.9.1"])
+
+
+def test_what_a_process_wrote_that_ended_is_its_successor_s_past() -> None:
+    assert read(journal(ITS_BACKUP, pid=7), router()).routers[0].moves == 4
+
+
+def test_routers_of_one_name_are_told_apart_by_their_process() -> None:
+    found = read(journal(ITS_BACKUP), router(), router(pid=26, netns="2"))
+    assert [history.moves for history in found.routers] == [4, 0]
+
+
+def test_a_quiet_journal_is_evidence() -> None:
+    assert read(f"now {NOW:.0f} +0000\n-- 0 journal\n\n", router()).routers[0].moves == 0
+
+
+def test_a_log_that_begins_late_tells_of_what_it_has_and_of_nothing_else() -> None:
+    stamp = "Nov 21 15:{} gw-2 "
+    rows = [stamp.format(line[:5]) + f"Keepalived_vrrp[25]: {line[6:]}" for line in ITS_BACKUP.splitlines()[2:]]
+    head = [f"now {NOW:.0f} +0000", "-- 0 /var/log/syslog", "from " + stamp.format("01:50") + "cron[1]: x"]
+    assert read("\n".join([*head, *rows]), router()).routers[0].flapping
+    with pytest.raises(NoEvidence, match="reaches back 40 s only"):
+        read("\n".join(head), router())
