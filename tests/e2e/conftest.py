@@ -16,7 +16,7 @@ import yaml
 from bot.demo import availability
 
 NETDIAG = [sys.executable, "-m", "bot"]
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,22 @@ def start_demo(directory: Path, *words: str, before: Sequence[str] = ()) -> tupl
         [*before, *NETDIAG, "demo", "--port", "0", "--state", str(directory), *words],
         stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    ready, until = directory / "demo.ready", time.monotonic() + PATIENCE
-    while not ready.exists():
+    try:
+        _wait_for(process, directory)
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    return process, Demo(json.loads((directory / "demo.json").read_text()), directory)
+
+
+def _wait_for(process: subprocess.Popen[bytes], directory: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while not (directory / "demo.ready").exists():
         said = (directory / "demo.log").read_text(errors="replace")
         assert process.poll() is None, f"the demo ended with {process.returncode}:\n{said}"
         assert time.monotonic() < until, f"the demo was not ready in {PATIENCE} s:\n{said}"
         time.sleep(0.05)
-    return process, Demo(json.loads((directory / "demo.json").read_text()), directory)
 
 
 def stop_demo(process: subprocess.Popen[bytes]) -> int:
