@@ -97,7 +97,7 @@ def inverse_of(change: Change, new: str, nonce: str, requester: str, policy_vers
             "inverse": plan.steps,
             "precondition": plan.verify,
             "verify": plan.precondition,
-            "summary": f"revert {change.id}: {plan.summary}",
+            "summary": f"take back {change.id} ({plan.summary})",
             "not_fixed": "the fault that it was made for may come back",
         }
     )
