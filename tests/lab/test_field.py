@@ -247,16 +247,20 @@ TALKER = """
 import socket, time
 kept = []
 for _ in range(600):
-    c = socket.socket()
-    c.setblocking(False)
-    c.connect_ex(("198.51.100.2", 99))
-    time.sleep(0.2)
     try:
+        c = socket.create_connection(("198.51.100.2", 99), timeout=2)
+        c.setblocking(False)
         c.send(b"x" * 4000)
+        kept.append(c)
     except OSError:
         pass
-    kept.append(c)
-    time.sleep(0.2)
+    time.sleep(0.4)
+"""
+HUNG = """
+tries=300
+until [ "$(ss -Htno | grep -cE 'timer:\\(on,[^,]*,[3-9]\\)')" -ge 3 ]; do
+  tries=$((tries - 1)); [ $tries -gt 0 ] || exit 1; sleep 0.2
+done
 """
 
 
@@ -273,7 +277,7 @@ async def test_a_port_that_swallows_large_packets_is_a_black_hole_and_a_dead_pee
             "ip link set va gso_max_segs 1 up; ip addr add 198.51.100.1/24 dev va\n"
             "at far ip addr add 198.51.100.2/24 dev vb; at far ip link set vb up; at far ip link set lo up\n"
             f"run hoarder nsenter -t $(cat far.pid) -n $PYTHON -c '{HOARDER}'; sleep 1\n"
-            f"run talker $PYTHON -c '{TALKER}'; sleep 4"
+            f"run talker $PYTHON -c '{TALKER}'\n{HUNG}"
         )
         report, _ = await node.look("mtu")
         (hole,) = report.findings
