@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks._sshd import PORT, address
 
@@ -23,6 +24,8 @@ AT_ONCE = 64
 """Hosts asked at the same time, as many as netdiag's default."""
 DEADLINE = 120.0
 MOST_BYTES = 8_000_000
+PACKET = 30_000
+"""A longer program is no command that libssh2 could send: it goes to the standard input of `sh`."""
 WHOLE = b"the program came to its end"
 """What every program prints last: an answer without it is none."""
 
@@ -57,6 +60,7 @@ def netdiag(place: Path, addresses: Sequence[str]) -> tuple[Ask, Callable[[], No
 
 def parallel_ssh(place: Path, addresses: Sequence[str]) -> tuple[Ask, Callable[[], None]]:
     """libssh2 and gevent; a session per host, a channel per command."""
+    from gevent import joinall, spawn
     from pssh.clients import ParallelSSHClient
 
     logging.getLogger("pssh").setLevel(logging.CRITICAL)
@@ -66,7 +70,10 @@ def parallel_ssh(place: Path, addresses: Sequence[str]) -> tuple[Ask, Callable[[
     )  # fmt: skip
 
     def visit(program: str) -> int:
-        answers = client.run_command(program, read_timeout=DEADLINE, stop_on_errors=False)
+        large = len(program) > PACKET
+        answers = client.run_command("sh" if large else program, read_timeout=DEADLINE, stop_on_errors=False)
+        if large:
+            joinall([spawn(_fed, answer, program) for answer in answers if answer.exception is None])
         client.join(answers)
         return sum(
             answer.exception is None and answer.exit_code == 0 and WHOLE.decode() in list(answer.stdout)
@@ -74,6 +81,11 @@ def parallel_ssh(place: Path, addresses: Sequence[str]) -> tuple[Ask, Callable[[
         )
 
     return visit, lambda: None
+
+
+def _fed(answer: Any, program: str) -> None:
+    answer.stdin.write(f"{program}\nexit\n")
+    answer.stdin.flush()
 
 
 def _ssh(place: Path, addresses: Sequence[str], *, master: bool) -> tuple[Ask, Callable[[], None]]:

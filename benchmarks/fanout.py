@@ -123,8 +123,9 @@ def _rounds(fleet: Away, scene: Scene, program: str, rounds: int, say: Say) -> M
 def _rows(scene: Scene, found: Mapping[str, list[dict[str, float]]], *, told: bool) -> Iterator[tuple[str, ...]]:
     ours = found["netdiag"]
     for peer, theirs in found.items():
+        whole = all(one["good"] == scene.hosts for one in [*theirs, *ours])  # who answers less has done less
         compared = {
-            key: "1" if peer == "netdiag" else times([r[key] for r in theirs], [r[key] for r in ours])
+            key: "1" if peer == "netdiag" else times([r[key] for r in theirs], [r[key] for r in ours]) if whole else "-"
             for key in ("wall", "cpu")
         }
         yield (
