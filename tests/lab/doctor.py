@@ -9,7 +9,7 @@ from bot.app import App, opened
 from bot.core.approval import Record
 from bot.core.ask import Ask
 from bot.core.policy import Actor, Standing
-from bot.core.report import Finding, HostReport, Proposal
+from bot.core.report import Finding, HostReport, Proposal, Status
 from bot.demo import Fleet
 from bot.settings import Settings
 
@@ -31,8 +31,11 @@ class Doctor:
     app: App
 
     async def look(self, host: str, *playbooks: str, **params: str) -> HostReport:
-        """What alice is told of a host."""
-        report = await self.app.desk.diagnose(Ask(ALICE, host, playbooks, params), lambda _: None)
+        """What alice is told of a host; asked again when something was unknown, as on a guest of a busy machine."""
+        for _ in range(4):
+            report = await self.app.desk.diagnose(Ask(ALICE, host, playbooks, params), lambda _: None)
+            if report.hosts[0].status is not Status.UNKNOWN:
+                break
         return report.hosts[0]
 
     async def cure(self, report: HostReport, finding: str) -> Record:
