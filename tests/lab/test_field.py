@@ -182,6 +182,67 @@ async def test_dead_name_servers_are_told_apart_from_living_ones(node: Ward) -> 
         await node.sh(f"printf '%s\\n' '{kept}' >/etc/resolv.conf")
 
 
+# --- sizes ---------------------------------------------------------------------------------------------------------
+
+HOARDER = """
+import socket, time
+server = socket.create_server(("198.51.100.2", 99))
+kept = []
+while True:
+    kept.append(server.accept()[0])
+"""
+TALKER = """
+import socket, time
+kept = []
+for _ in range(600):
+    try:
+        c = socket.create_connection(("198.51.100.2", 99), timeout=2)
+        c.setblocking(False)
+        c.send(b"x" * 4000)
+        kept.append(c)
+    except OSError:
+        pass
+    time.sleep(0.4)
+"""
+HUNG = """
+tries=300
+until [ "$(ss -Htno state established | grep -cE 'timer:\\(on,[^,]*,[3-9]\\)')" -ge 3 ]; do
+  tries=$((tries - 1)); [ $tries -gt 0 ] || exit 1; sleep 0.2
+done
+"""
+
+
+@pytest.mark.skipif(shutil.which("ping") is None, reason="no ping (Debian: apt-get install iputils-ping)")
+async def test_a_port_that_swallows_large_packets_is_a_black_hole_and_a_dead_peer_is_none(node: Ward) -> None:
+    try:
+        await node.sh(
+            f"{PEER}\npeer far; peer switch\n"
+            "ip link add va type veth peer name pa netns $(cat switch.pid)\n"
+            "at switch ip link add pb type veth peer name vb netns $(cat far.pid)\n"
+            "at switch ip link add br0 type bridge; at switch ip link set br0 up\n"
+            "for port in pa pb; do at switch ip link set $port master br0 up; done; at switch ip link set pb mtu 600\n"
+            # whole segments: what is cut later passes a bridge as a whole
+            "ip link set va gso_max_segs 1 up; ip addr add 198.51.100.1/24 dev va\n"
+            "at far ip addr add 198.51.100.2/24 dev vb; at far ip link set vb up; at far ip link set lo up\n"
+            f"run hoarder nsenter -t $(cat far.pid) -n $PYTHON -c '{HOARDER}'; sleep 1\n"
+            f"run talker $PYTHON -c '{TALKER}'\n{HUNG}"
+        )
+        report, seen = await node.look("mtu")
+        assert [f.id for f in report.findings] == ["pmtu-black-hole"], seen.facts("tcp_retransmits")
+        (hole,) = report.findings
+        assert (hole.id, hole.scope["peer"]) == ("pmtu-black-hole", "198.51.100.2")
+        assert hole.evidence["large_bytes"] == 1500
+        assert hole.evidence["connections_that_hang"] >= 1
+        assert [offer.params["key"] for offer in hole.offers] == ["net.ipv4.tcp_mtu_probing"]
+        # the peer dies: small packets are lost as well, and size is not to blame
+        await node.sh(f"{PEER}\nat switch ip link set pb down")
+        assert (await node.look("mtu"))[0].findings == ()
+        await node.sh(f"{PEER}\nat switch ip link set pb mtu 1500 up")
+        assert (await node.look("mtu"))[0].findings == ()
+    finally:
+        await node.sh(f"{PEER}\nend talker hoarder far switch; ip link del va 2>/dev/null || :")
+
+
 # --- half-open connections ----------------------------------------------------------------------------------------
 
 FLOOD = """
@@ -232,66 +293,6 @@ async def test_a_syn_flood_turns_clients_away_until_cookies_are_on(node: Ward) -
         assert (await node.look("syn-flood"))[0].findings == ()
     finally:
         await node.sh(f"{PEER}\nend flood listener far; ip link del va 2>/dev/null || :")
-
-
-# --- sizes ---------------------------------------------------------------------------------------------------------
-
-HOARDER = """
-import socket, time
-server = socket.create_server(("198.51.100.2", 99))
-kept = []
-while True:
-    kept.append(server.accept()[0])
-"""
-TALKER = """
-import socket, time
-kept = []
-for _ in range(600):
-    try:
-        c = socket.create_connection(("198.51.100.2", 99), timeout=2)
-        c.setblocking(False)
-        c.send(b"x" * 4000)
-        kept.append(c)
-    except OSError:
-        pass
-    time.sleep(0.4)
-"""
-HUNG = """
-tries=300
-until [ "$(ss -Htno | grep -cE 'timer:\\(on,[^,]*,[3-9]\\)')" -ge 3 ]; do
-  tries=$((tries - 1)); [ $tries -gt 0 ] || exit 1; sleep 0.2
-done
-"""
-
-
-@pytest.mark.skipif(shutil.which("ping") is None, reason="no ping (Debian: apt-get install iputils-ping)")
-async def test_a_port_that_swallows_large_packets_is_a_black_hole_and_a_dead_peer_is_none(node: Ward) -> None:
-    try:
-        await node.sh(
-            f"{PEER}\npeer far; peer switch\n"
-            "ip link add va type veth peer name pa netns $(cat switch.pid)\n"
-            "at switch ip link add pb type veth peer name vb netns $(cat far.pid)\n"
-            "at switch ip link add br0 type bridge; at switch ip link set br0 up\n"
-            "for port in pa pb; do at switch ip link set $port master br0 up; done; at switch ip link set pb mtu 600\n"
-            # whole segments: what is cut later passes a bridge as a whole
-            "ip link set va gso_max_segs 1 up; ip addr add 198.51.100.1/24 dev va\n"
-            "at far ip addr add 198.51.100.2/24 dev vb; at far ip link set vb up; at far ip link set lo up\n"
-            f"run hoarder nsenter -t $(cat far.pid) -n $PYTHON -c '{HOARDER}'; sleep 1\n"
-            f"run talker $PYTHON -c '{TALKER}'\n{HUNG}"
-        )
-        report, _ = await node.look("mtu")
-        (hole,) = report.findings
-        assert (hole.id, hole.scope["peer"]) == ("pmtu-black-hole", "198.51.100.2")
-        assert hole.evidence["large_bytes"] == 1500
-        assert hole.evidence["connections_that_hang"] >= 1
-        assert [offer.params["key"] for offer in hole.offers] == ["net.ipv4.tcp_mtu_probing"]
-        # the peer dies: small packets are lost as well, and size is not to blame
-        await node.sh(f"{PEER}\nat switch ip link set pb down")
-        assert (await node.look("mtu"))[0].findings == ()
-        await node.sh(f"{PEER}\nat switch ip link set pb mtu 1500 up")
-        assert (await node.look("mtu"))[0].findings == ()
-    finally:
-        await node.sh(f"{PEER}\nend talker hoarder far switch; ip link del va 2>/dev/null || :")
 
 
 # --- acceptors -----------------------------------------------------------------------------------------------------
