@@ -76,7 +76,7 @@ _FOUND = r"""
     rest = substr($0, at + length(name) + 2); sub(/[ ,].*/, "", rest); return rest + 0
   }
   /^[[:blank:]]/ { held = held $0; next }
-  { if (held != "") look(); held = $0 }
+  { line = $0; if (held != "") look(); held = line }  # look() takes $0 for itself
   END { if (held != "") look(); if (n > shown) print "more", id, n - shown }
   function look(again, total, part) {
     $0 = held

@@ -232,7 +232,7 @@ async def test_a_port_that_swallows_large_packets_is_a_black_hole_and_a_dead_pee
         (hole,) = report.findings
         assert (hole.id, hole.scope["peer"]) == ("pmtu-black-hole", "198.51.100.2")
         assert hole.evidence["large_bytes"] == 1500
-        assert hole.evidence["connections_that_hang"] >= 1
+        assert hole.evidence["connections_that_hang"] >= 2
         assert [offer.params["key"] for offer in hole.offers] == ["net.ipv4.tcp_mtu_probing"]
         # the peer dies: small packets are lost as well, and size is not to blame
         await node.sh(f"{PEER}\nat switch ip link set pb down")

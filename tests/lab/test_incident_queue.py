@@ -35,6 +35,7 @@ async def program(fleet: Fleet, text: str) -> None:
     """Run a Python program on the host until it is ended; returns when it has said "ready"."""
     script = f"""\
 . /etc/netdiag-demo/env
+rm -f /run/alike.out  # what the one before said
 setsid "$PYTHON" -I -S -c '{text}' </dev/null >/run/alike.out 2>&1 &
 echo $! >/run/alike.pid
 for _ in $(seq 100); do grep -q ready /run/alike.out && exit; sleep 0.1; done
@@ -44,7 +45,7 @@ cat /run/alike.out >&2; exit 1
 
 
 async def ended(fleet: Fleet) -> None:
-    await fleet.sh("queue-1", "kill -9 $(cat /run/alike.pid)")
+    await fleet.sh("queue-1", "pid=$(cat /run/alike.pid); kill -9 $pid; while [ -d /proc/$pid ]; do sleep 0.1; done")
 
 
 async def test_a_stuck_queue_is_named_reset_and_proved_cured(here: Desk) -> None:
