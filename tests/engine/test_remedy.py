@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -357,7 +358,7 @@ async def test_a_host_whose_clock_is_off_refuses(world: World) -> None:
     done = await bot.drive_one(await world.approved(bot))
     assert not isinstance(done, Held)
     assert done.state is State.FAILED
-    assert "the host's clock is -9" in done.reason
+    assert re.search(r"the host's clock is -(900|899|89\d) s off", done.reason), done.reason
     assert world.host.runs == 0
 
 

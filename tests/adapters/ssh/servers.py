@@ -17,6 +17,7 @@ from typing import Any
 from bot.core.host import Host, Inventory
 
 SSHD = "/usr/sbin/sshd"
+LISTENING = "Server listening"
 ME = getpass.getuser()
 
 BASE = """\
@@ -124,16 +125,15 @@ class Sshd:
         base = BASE.format(directory=self.directory)
         config.write_text(f"Port {self.port}\nHostKey {self.host_key}\n{self.options}\n{base}")
         with (self.directory / "log").open("ab") as log:
+            begun = self.log().count(LISTENING)
             argv = [*self.prefix, SSHD, "-D", "-e", "-f", str(config)]
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         until = time.monotonic() + 20
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self
+        while self.log().count(LISTENING) == begun:  # a connection to try it would stand in the log as well
             if self.process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"sshd did not start: {self.log()}")
             time.sleep(0.02)
+        return self
 
     def log(self) -> str:
         return (self.directory / "log").read_text()
