@@ -133,17 +133,20 @@ async def page(slack, bolt, browser: Browser) -> AsyncIterator[Page]:
     window = await browser.new_page()
     wrong: list[str] = []
     window.on("pageerror", lambda error: wrong.append(str(error)))
-    window.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    window.on("console", lambda said: wrong.append(said.text) if _ours(said) else None)
     await window.goto(slack.url)
     try:
         await expect(composer(window)).to_be_visible()
     except AssertionError:
-        # Once in some hundred starts on a busy machine the page stays empty, with no error told. The cause is not found
-        # yet; a person would load it again.
+        # Chromium drops what it is loading when an interface comes or goes, as the lab's do beside this test.
         await window.reload()
         await expect(composer(window)).to_be_visible()
     yield window
     assert wrong == []
+
+
+def _ours(said: Any) -> bool:
+    return said.type == "error" and "ERR_NETWORK_CHANGED" not in said.text
 
 
 def composer(page: Page) -> Any:
