@@ -313,5 +313,4 @@ def test_the_terminal_tells_it_and_exits_by_what_is_unknown(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert PodsReport.model_validate_json(done.stdout).hosts[0].rows[0].values["queue"] == 129
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    assert "✖ critical" in done.stdout or "accept queue full" in done.stdout
     assert "129/128" in done.stdout
