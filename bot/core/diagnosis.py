@@ -11,12 +11,13 @@ from typing import Any
 from bot.core.across import Aside, judge_across
 from bot.core.judge import Judgement, Row, Seen, evidence, judge, matching, rows
 from bot.core.params import bind
-from bot.core.playbook import VOLATILE, Check, OfferRule, Playbook, probes_of
+from bot.core.playbook import Check, OfferRule, Playbook, probes_of
 from bot.core.probe import Unknown
 from bot.core.report import Coverage, Finding, HostReport, Offer, Severity, Status, Undecided
 from bot.core.snapshot import Snapshot
 from bot.core.template import Template
 from bot.core.text import neutral
+from bot.core.volatile import VOLATILE
 
 MAX_REASONS = 3
 """Reasons told for one undecided check; more are counted."""

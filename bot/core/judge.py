@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.core.condition import Expression, Truth, World
-from bot.core.playbook import VOLATILE, Check, Confirm
+from bot.core.playbook import Check, Confirm
 from bot.core.probe import Unknown
 from bot.core.snapshot import Outcome, Snapshot
 from bot.core.text import neutral
+from bot.core.volatile import lasting
 
 _EACH_WEIGHT = 5_000_000
 """Items that the list of a check may hold: facts are bounded by their probes already."""
@@ -178,8 +179,7 @@ def _named(lets: Mapping[str, Expression], world: World) -> World:
 
 def fingerprint(check: Check, host: str, scope: Mapping[str, Any]) -> str:
     """Same fault, same place, same print: 16 hex digits over everything but what changes with a restart."""
-    place = {key: value for key, value in scope.items() if key not in VOLATILE}
-    canonical = json.dumps([check.playbook, check.id, host, place], sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps([check.playbook, check.id, host, lasting(scope)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 

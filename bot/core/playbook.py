@@ -8,9 +8,6 @@ from bot.core.playbook_spec import ParamSpec
 from bot.core.report import Severity
 from bot.core.template import Template
 
-VOLATILE = frozenset({"pid", "inode"})
-"""Scope keys that change over a restart: told to people, but no part of a finding's identity."""
-
 
 @dataclass(frozen=True, slots=True)
 class Confirm:

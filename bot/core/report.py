@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.core.host import HostFailure
+from bot.core.measure import Measure
 
 
 class Severity(StrEnum):
@@ -119,6 +120,10 @@ class HostReport(_Value):
     coverage: tuple[Coverage, ...] = ()
     undecided: tuple[Undecided, ...] = ()
     healthy: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    """The numbers kept over time, as the playbooks declare them."""
+    settings: Mapping[str, str] = Field(default_factory=dict, exclude=True)
+    """Kernel settings by `netns-label key`, for drift and for comparison with the group; not part of the document."""
     failure: HostFailure | None = None
     seconds: float = 0.0
 

@@ -1,0 +1,126 @@
+"""What does one sweep come to, compared with what the channel was told before? The values that are rendered.
+
+The same digest is stored, posted, printed (`netdiag sweep NAME --once`) and given as JSON (`netdiag.digest/1`).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot.core.report import Severity, Status
+
+
+class News(StrEnum):
+    """What kind of change an item tells, in the order in which they are told."""
+
+    NEW = "new"
+    REOPENED = "reopened"
+    WORSE = "worse"
+    FLAPPING = "flapping"
+    FORECAST = "forecast"
+    REMIND = "remind"
+    BETTER = "better"
+    RESOLVED = "resolved"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+
+
+class Place(_Value):
+    """One host of an item, with the fault's fingerprint there."""
+
+    host: str
+    fingerprint: str
+    summary: str
+    since: datetime
+    run: str = ""
+
+
+class Item(_Value):
+    """One cause over all hosts that have it: "14 hosts: rp_filter strict" is one item."""
+
+    news: News
+    id: str
+    playbook: str
+    title: str
+    severity: Severity
+    places: tuple[Place, ...]
+    explains: tuple[str, ...] = ()
+    """Ids of the symptoms that it folds."""
+
+
+class Open(_Value):
+    """A cause that was told before and is still there: how many hosts, and since when the oldest."""
+
+    id: str
+    playbook: str
+    title: str
+    severity: Severity
+    hosts: tuple[str, ...]
+    oldest: datetime
+    flapping: bool = False
+
+
+class Blind(_Value):
+    """One reason for which hosts, or checks on them, are unknown. `news`: not so at the last sweep."""
+
+    reason: str
+    hosts: tuple[str, ...]
+    whole: bool
+    """The host could not be read at all; False: some of its checks."""
+    news: bool = False
+
+
+class Held(_Value):
+    """What is so but was not told, and why: silenced, maintenance, quiet hours, rate cap."""
+
+    why: str
+    count: int
+    worst: Severity
+
+
+class Moved(_Value):
+    """A measure that moved: what it was and is, on which host, towards which limit. Values in `unit`."""
+
+    host: str
+    key: str
+    title: str
+    unit: str
+    before: float
+    now: float
+    limit: float | None = None
+    points: tuple[tuple[datetime, float], ...] = ()
+    """Its recent past for the picture, oldest first."""
+
+
+class Digest(_Value):
+    """One sweep, told. `quiet` when there is no news."""
+
+    schema_: str = Field(default="netdiag.digest/1", serialization_alias="schema", validation_alias="schema")
+    sweep: str
+    due: datetime
+    run: str
+    begun: datetime
+    seconds: float
+    hosts: Mapping[Status, int]
+    before: Mapping[Status, int] | None = None
+    """The same at the last sweep; None at the first."""
+    items: tuple[Item, ...] = ()
+    open: tuple[Open, ...] = ()
+    blind: tuple[Blind, ...] = ()
+    sighted: tuple[str, ...] = ()
+    """Hosts that could not be read at the last sweep, and now can."""
+    held: tuple[Held, ...] = ()
+    moved: tuple[Moved, ...] = ()
+    missed: tuple[str, ...] = ()
+    """Runs that did not happen, in words: "2 runs missed (02:00, 03:00 UTC): the bot was down"."""
+    grid: Mapping[str, tuple[Status, ...]] = Field(default_factory=dict)
+    """The heat map: host to its status at the newest sweeps, oldest first, this one last."""
+    quiet: bool = False
+
+    def document(self) -> str:
+        """One JSON object, UTF-8 text."""
+        return self.model_dump_json(by_alias=True, indent=2)
