@@ -3,88 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
 from bot.core.ask import Progress
 from bot.core.digest import Digest
 from bot.core.fault import Fault
+from bot.core.fire import Fire, Phase
+from bot.core.past import Norm, Point, Setting
 from bot.core.report import HostReport, Report
 from bot.core.sweep import Pause, Silence, Sweep
-
-
-class Phase(StrEnum):
-    """Where one run of a sweep is. JUDGED is decided and stored but not yet told: a restart tells the stored digest."""
-
-    RUNNING = "running"
-    JUDGED = "judged"
-    TOLD = "told"
-    MISSED = "missed"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Fire:
-    """One run of a sweep. `due` is its nominal time without jitter: (sweep, due) is unique, whoever is first has it.
-
-    `owner` is the process that runs it and `beat` when it was last alive; `attempt` counts from 1. `run` is the run's
-    id; `why` says why it was missed, skipped or failed; `told` that somebody heard of that.
-    """
-
-    sweep: str
-    due: datetime
-    phase: Phase
-    owner: str = ""
-    beat: datetime | None = None
-    attempt: int = 1
-    run: str = ""
-    begun: datetime | None = None
-    ended: datetime | None = None
-    why: str = ""
-    told: bool = False
-    digest: Digest | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A measure over a stretch of time: `step` seconds from `at` (0: a single visit), how many values, their least,
-    greatest and mean, and the limit last seen.
-    """
-
-    at: datetime
-    step: int
-    count: int
-    low: float
-    high: float
-    mean: float
-    limit: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A kernel setting of a host as last seen, since when it is so, and what it was before (None: first seen)."""
-
-    host: str
-    key: str
-    value: str
-    since: datetime
-    before: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Norm:
-    """What is normal for a measure of a host or role, learnt from the past: quantiles of its values, from how many
-    visits, learnt when. `subject` is `host:NAME` or `role:VALUE`.
-    """
-
-    subject: str
-    key: str
-    low: float
-    middle: float
-    high: float
-    count: int
-    learnt: datetime
 
 
 @dataclass(frozen=True, slots=True)

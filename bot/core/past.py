@@ -1,0 +1,55 @@
+"""What is known of a host's past: measures over time, kernel settings since when, what is normal?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A measure over a stretch of time: `step` seconds from `at` (0: a single visit), how many values, their least,
+    greatest and mean, and the limit last seen.
+    """
+
+    at: datetime
+    step: int
+    count: int
+    low: float
+    high: float
+    mean: float
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A kernel setting of a host as last seen, since when it is so, and what it was before (None: first seen)."""
+
+    host: str
+    key: str
+    value: str
+    since: datetime
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """What is normal for a measure of a host or role, learnt from the past: quantiles of its values, from how many
+    visits, learnt when. `subject` is `host:NAME` or `role:VALUE`.
+    """
+
+    subject: str
+    key: str
+    low: float
+    middle: float
+    high: float
+    count: int
+    learnt: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Everything that `core.insight` compares a sweep with: series by (host, key), settings and norms."""
+
+    series: Mapping[tuple[str, str], Sequence[Point]] = field(default_factory=dict)
+    settings: Sequence[Setting] = ()
+    norms: Sequence[Norm] = ()
