@@ -82,6 +82,18 @@ class Held(_Value):
     worst: Severity
 
 
+class Outlook(_Value):
+    """Where a measure goes if nothing changes: its expected range at `until`, and when it reaches the limit."""
+
+    until: datetime
+    low: float
+    high: float
+    soonest: datetime | None = None
+    """When the limit is reached at the earliest; None: not within what the trend can tell."""
+    latest: datetime | None = None
+    """And at the latest; None: perhaps never."""
+
+
 class Moved(_Value):
     """A measure that moved: what it was and is, on which host, towards which limit. Values in `unit`."""
 
@@ -94,6 +106,8 @@ class Moved(_Value):
     limit: float | None = None
     points: tuple[tuple[datetime, float], ...] = ()
     """Its recent past for the picture, oldest first."""
+    outlook: Outlook | None = None
+    """What the trend forecasts, where it says anything with confidence."""
 
 
 class Digest(_Value):

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bot.core.fault import Fault
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -53,3 +55,25 @@ class Past:
     series: Mapping[tuple[str, str], Sequence[Point]] = field(default_factory=dict)
     settings: Sequence[Setting] = ()
     norms: Sequence[Norm] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One measure of one host over time, as people read it. `place` says where on the host ("" for all of it)."""
+
+    key: str
+    title: str
+    unit: str
+    points: Sequence[Point]
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostPast:
+    """What there is to show of one host between two moments: its measures, and the faults it had."""
+
+    host: str
+    since: datetime
+    until: datetime
+    curves: Sequence[Curve] = ()
+    faults: Sequence[Fault] = ()

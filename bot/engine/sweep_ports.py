@@ -9,7 +9,7 @@ from bot.core.ask import Progress
 from bot.core.digest import Digest
 from bot.core.fault import Fault
 from bot.core.fire import Fire, Phase
-from bot.core.past import Norm, Point, Setting
+from bot.core.past import HostPast, Norm, Point, Setting
 from bot.core.report import HostReport, Report
 from bot.core.sweep import Pause, Silence, Sweep
 
@@ -137,6 +137,21 @@ class Picture:
     title: str
     alt: str
     png: bytes = field(repr=False)
+
+
+class Painter(Protocol):
+    """Draws. Never raises: a picture that cannot be drawn is left out, and the log says why.
+
+    `zone` is the IANA time zone in which times are written, and named, on the picture.
+    """
+
+    async def digest(self, digest: Digest, *, title: str, zone: str) -> Sequence[Picture]:
+        """The heat map of the fleet (`Digest.grid`), and the measures that moved; none where there is nothing."""
+        ...
+
+    async def history(self, past: HostPast, *, zone: str) -> Picture | None:
+        """One host over time: its measures, and its faults as bands. None when nothing is known of it."""
+        ...
 
 
 class Herald(Protocol):
