@@ -22,11 +22,13 @@ from bot.core import audit
 from bot.core.approval import State, stamp
 from bot.core.audit import Entry, Event, Head, Verification
 from bot.core.errors import ConfigError
+from bot.core.halt import Switched
 from bot.core.host import Inventory
 from bot.core.policy import Actor, Standing, usergroups
 from bot.core.selector import select
 from bot.engine.desk import DutyDesk
 from bot.engine.diagnose import Observer
+from bot.engine.halt import halt, resume
 from bot.engine.inspect import Inspected, Tell, inspect
 from bot.engine.ports import Directory, JournalDown, Shell
 from bot.engine.remedy import Remedy
@@ -182,6 +184,23 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
         driving = tasks.create_task(app.remedy.drive())
         await front.run(stop, ready)
         driving.cancel()
+
+
+async def switched(settings: Settings, reason: str | None = None) -> tuple[Switched, str]:
+    """Set the kill switch as the operating-system user (with a reason), or ask to clear it (without one); and why
+    nothing is sent now, or "". Raises ConfigError, JournalDown.
+    """
+    clock, policy = SystemClock(), FilePolicy(settings.inventory)
+    standing = await Accounts().standing(terminal_actor().key)
+    journal = await Store.open(settings.state, clock, url=settings.store)
+    try:
+        if reason is None:
+            done = await resume(journal, policy, clock, standing)
+        else:
+            done = await halt(journal, policy, clock, standing, reason)
+        return done, await journal.halted()
+    finally:
+        await journal.close()
 
 
 async def verification(

@@ -27,12 +27,16 @@ class Actor:
     """The identity somebody acts through. Only `kind` and `id` decide; `display` is for people to read.
 
     `id` is immutable and unambiguous: `T0TEAM:U0ALICE` for Slack, the operating-system user name for the terminal,
-    the sweep's name for the scheduler.
+    the sweep's name for the scheduler, the route's for an alert.
+
+    Schedules and alerts are nobody: `owner` is the person of the policy for whom they ask, and so the requester of
+    what comes up. It gives no vote: only `kind` and `id` do.
     """
 
-    kind: Literal["slack", "terminal", "schedule"]
+    kind: Literal["slack", "terminal", "schedule", "alert"]
     id: str
     display: str = ""
+    owner: str = ""
 
     @property
     def key(self) -> str:
@@ -221,6 +225,15 @@ def person(policy: Policy, actor: Actor | str) -> str | None:
     kind, _, ident = key.partition(":")
     wanted = {key, f"slack:{ident.rpartition(':')[2]}"} if kind == "slack" else {key}
     return next((name for name, identities in policy.people.items() if identities & wanted), None)
+
+
+def requester(policy: Policy, actor: Actor) -> str:
+    """Who asks, as a change names it: the person behind the identity or the owner of what asks by itself, else the
+    identity.
+    """
+    if actor.kind in ("schedule", "alert") and actor.owner in policy.people:
+        return actor.owner
+    return person(policy, actor) or actor.key
 
 
 def eligible(policy: Policy, groups: Sequence[str], standing: Standing) -> str | Denied:

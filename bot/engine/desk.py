@@ -1,4 +1,4 @@
-"""What may every front end ask of netdiag? One desk: diagnose, approve, deny, revert."""
+"""What may every front end ask of netdiag? One desk: diagnose, approve, deny, revert, halt, resume."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +12,7 @@ from bot.core.ask import Ask, Progress
 from bot.core.audit import Event
 from bot.core.diagnosis import complete
 from bot.core.errors import AskError, nearest
+from bot.core.halt import Switched
 from bot.core.host import Host, Inventory
 from bot.core.params import check_params
 from bot.core.playbook import Playbook, probes_of
@@ -21,6 +22,7 @@ from bot.core.policy import Actor, Standing
 from bot.core.report import Finding, HostReport, Proposal, Report
 from bot.core.selector import select
 from bot.core.snapshot import Snapshot, Visit
+from bot.engine import halt
 from bot.engine.diagnose import Observer, judge, read_all
 from bot.engine.pods import PROBES, table
 from bot.engine.ports import Clock, Journal, JournalDown
@@ -126,6 +128,16 @@ class DutyDesk:
     async def revert(self, change: str, standing: Standing) -> Record:
         """Propose the inverse of a change that is in force. Raises AskError when there is nothing to revert."""
         return await self.remedy.revert(await self._id(change), standing)
+
+    async def halt(self, standing: Standing, reason: str) -> Switched:
+        """Set the kill switch: no change is sent any more. Raises ConfigError (policy), JournalDown."""
+        return await halt.halt(self.journal, self.remedy.policy, self.clock, standing, reason)
+
+    async def resume(self, standing: Standing) -> Switched:
+        """Ask to clear the kill switch; changes go on at once when it is. Raises as `halt`."""
+        switched = await halt.resume(self.journal, self.remedy.policy, self.clock, standing)
+        self.remedy.wake.set()
+        return switched
 
     async def _id(self, change: str) -> str:
         record = await self.journal.get(change)

@@ -163,6 +163,14 @@ class Desk(Protocol):
         """Propose the inverse of a change that is in force, as a change of its own. Raises AskError."""
         ...
 
+    async def halt(self, standing: Standing, reason: str) -> Switched:
+        """Set the kill switch. Who may not is refused in `say` (not `moved`). Raises ConfigError, JournalDown."""
+        ...
+
+    async def resume(self, standing: Standing) -> Switched:
+        """Ask to clear the kill switch: the last of as many people as the policy asks for clears it."""
+        ...
+
 
 class JournalDown(Exception):
     """The store cannot be written: no mutation may start (fail closed)."""

@@ -12,7 +12,7 @@ from bot.core.approval import Moved, need, stamp
 from bot.core.change import Change, FollowUp, Plan
 from bot.core.errors import ConfigError, nearest
 from bot.core.host import Host
-from bot.core.policy import Actor, Denied, Policy, person
+from bot.core.policy import Actor, Denied, Policy, requester
 from bot.core.report import Finding, Offer, Proposal, Risk
 from bot.core.snapshot import Snapshot
 from bot.core.transaction import apply_program
@@ -107,7 +107,7 @@ def _change(bench: Bench, wish: Wish, plan: Plan, policy: Policy) -> Change:
         playbook=wish.finding.playbook,
         playbook_revision=wish.revision,
         policy_version=policy.version,
-        requester=person(policy, wish.actor) or wish.actor.key,
+        requester=requester(policy, wish.actor),
         created="",
         expires="",
         confirm_within=bench.confirm_within,

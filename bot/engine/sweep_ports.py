@@ -183,3 +183,9 @@ class Herald(Protocol):
     async def say(self, channel: str, key: str, title: str, lines: Sequence[str]) -> Receipt | None:
         """A short message: runs missed, a summary of what was held back, an alert."""
         ...
+
+    async def diagnosed(self, receipt: Receipt, report: Report) -> bool:
+        """The report of a run into the thread of a message that stands (an alert's): its thread is the run's from now
+        on, details and the cards of its changes once each. False when the chat did not take it: it is told again.
+        """
+        ...

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -205,3 +206,16 @@ def test_a_rules_hosts_are_the_hosts_that_the_same_words_mean_elsewhere(terms: l
         assert covered == {host.name for host in select(FLEET, selector)}
     except AskError:
         assert covered == set()
+
+
+@pytest.mark.parametrize("kind", ["schedule", "alert"])
+def test_what_asks_by_itself_asks_for_its_owner_and_has_no_vote(kind: Any) -> None:
+    owned = Actor(kind, "nightly", owner="alice")
+    assert access.requester(POLICY, owned) == "alice"
+    assert access.requester(POLICY, Actor(kind, "nightly", owner="mallory")) == f"{kind}:nightly"
+    assert isinstance(access.eligible(POLICY, ("net-oncall",), Standing(owned)), Denied)
+
+
+def test_no_other_identity_has_an_owner() -> None:
+    assert access.requester(POLICY, Actor("slack", "T0TEAM:U0EVE", owner="alice")) == "slack:T0TEAM:U0EVE"
+    assert access.requester(POLICY, Actor("terminal", "alice", owner="bob")) == "alice"
