@@ -1,6 +1,6 @@
 """What do sweeps need of the world? The history of the fleet, and somebody to tell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -10,6 +10,7 @@ from bot.core.digest import Digest
 from bot.core.fault import Fault
 from bot.core.fire import Fire, Phase
 from bot.core.past import HostPast, Norm, Point, Setting
+from bot.core.policy import Standing
 from bot.core.report import HostReport, Report
 from bot.core.sweep import Pause, Silence, Sweep
 
@@ -29,8 +30,12 @@ class History(Protocol):
     """The fleet over time, durable. Every method raises JournalDown when the store cannot be written or read."""
 
     async def claim(self, fire: Fire, *, lease: float) -> Fire | None:
-        """Take a run: insert it as RUNNING, or take over one whose owner's last beat is older than `lease` seconds
-        (counted from `fire.beat`), with `attempt` raised. None when somebody else has it or had it.
+        """Take a run for `fire.owner`, and give it as it is stored then. None when somebody else has it or had it.
+
+        A run that nobody had is inserted as RUNNING, as `fire` is. One that is RUNNING or JUDGED and whose last beat is
+        more than `lease` seconds before `fire.beat` is taken over: it keeps its phase, begun, run and digest, gets the
+        new owner and beat, and `attempt` raised by one. One that is MISSED is begun after all, as `fire` is: it was
+        noted by a clock that ran ahead. Every other run is over.
         """
         ...
 
@@ -59,7 +64,7 @@ class History(Protocol):
     async def fires(
         self, sweep: str | None = None, *, phases: Sequence[Phase] = (), since: datetime | None = None, limit: int = 50
     ) -> Sequence[Fire]:
-        """Runs, newest due first."""
+        """Runs, newest due first; `since`: due then or later."""
         ...
 
     async def faults(self, *, hosts: Sequence[str] | None = None, since: datetime | None = None) -> Sequence[Fault]:
@@ -151,6 +156,74 @@ class Painter(Protocol):
 
     async def history(self, past: HostPast, *, zone: str) -> Picture | None:
         """One host over time: its measures, and its faults as bands. None when nothing is known of it."""
+        ...
+
+
+class Runs(Protocol):
+    """Carries out one run of a sweep that was claimed: read, judge, store, tell (`engine.sweep.Sweeper`)."""
+
+    async def run(self, sweep: Sweep, fire: Fire, *, tell: Callable[[Progress], None] | None = None) -> Fire:
+        """From RUNNING to the end. What comes back is stored already: TOLD, or JUDGED when the chat did not take it.
+
+        Heartbeats are the caller's, who cancels it when the run was taken over. Raises JournalDown, and AskError when
+        the sweep's target or playbooks mean nothing any more.
+        """
+        ...
+
+    async def retell(self, sweep: Sweep, fire: Fire) -> Fire:
+        """Tell the stored digest of a run that is JUDGED: it comes back TOLD, or as it was. Raises JournalDown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lined:
+    """One sweep as people see it in a list. Times are UTC, aware."""
+
+    sweep: Sweep
+    schedule: str
+    """In words, with its zone: "every 15 min", "mon-fri 07:00 Europe/Berlin"."""
+    next: datetime | None
+    """When it is due next (without jitter); None when it is switched off. A pause may take that run away."""
+    last: Fire | None = None
+    """Its newest run that is over or judged, with its digest where it has one."""
+    running: Fire | None = None
+    """The run that is under way, here or in another process."""
+    pause: Pause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Every sweep of the plan in its order. `trouble` tells what is wrong with the file, while the plan before is kept,
+    or why sweeps are not run at the moment; "" when all is well.
+    """
+
+    sweeps: Sequence[Lined] = ()
+    trouble: str = ""
+
+
+class SweepDesk(Protocol):
+    """What people may ask about sweeps. Every method raises JournalDown; unknown names are AskErrors with the nearest.
+
+    Pausing, resuming and running at once are entries of the audit log (SweepPaused, SweepResumed, SweepAsked), and
+    refused (AskError) to whoever has a fault in their standing or is nobody in the access policy.
+    """
+
+    async def list(self) -> Board:
+        """Every sweep: schedule, next run, last run, pause."""
+        ...
+
+    async def now(self, name: str, standing: Standing) -> Fire:
+        """Begin a run at once, and come back as soon as it is claimed: it is told where the sweep is told. Raises
+        AskError when one is under way.
+        """
+        ...
+
+    async def pause(self, name: str, standing: Standing, *, seconds: int, why: str) -> Lined:
+        """Stop a sweep for so long (at most 30 days), with a reason. A pause in force is replaced."""
+        ...
+
+    async def resume(self, name: str, standing: Standing) -> Lined:
+        """End a sweep's pause. Raises AskError when there is none."""
         ...
 
 
