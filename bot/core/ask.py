@@ -8,12 +8,16 @@ from bot.core.policy import Actor
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request: who asks, of which hosts (TARGET as typed), with which playbooks (none: all) and params."""
+    """One request: who asks, of which hosts (TARGET as typed), with which playbooks (none: all) and params.
+
+    `channel` is the id of the channel that gets the answer, "" for none: what it tells is no news to sweeps there.
+    """
 
     actor: Actor
     target: str
     playbooks: tuple[str, ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

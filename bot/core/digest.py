@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.core.fault import Told
 from bot.core.report import Severity, Status
 
 
@@ -19,6 +20,8 @@ class News(StrEnum):
     REOPENED = "reopened"
     WORSE = "worse"
     FLAPPING = "flapping"
+    SETTLED = "settled"
+    """No longer flapping, and still there (what is not there any more is RESOLVED)."""
     FORECAST = "forecast"
     REMIND = "remind"
     BETTER = "better"
@@ -36,6 +39,7 @@ class Place(_Value):
     fingerprint: str
     summary: str
     since: datetime
+    severity: Severity
     run: str = ""
 
 
@@ -110,6 +114,14 @@ class Moved(_Value):
     """What the trend forecasts, where it says anything with confidence."""
 
 
+class Heard(_Value):
+    """What the channel knows of one fault once it was told this digest; also of faults that an item folds."""
+
+    host: str
+    fingerprint: str
+    told: Told
+
+
 class Digest(_Value):
     """One sweep, told. `quiet` when there is no news."""
 
@@ -130,9 +142,12 @@ class Digest(_Value):
     held: tuple[Held, ...] = ()
     moved: tuple[Moved, ...] = ()
     missed: tuple[str, ...] = ()
-    """Runs that did not happen, in words: "2 runs missed (02:00, 03:00 UTC): the bot was down"."""
+    """Runs that did not happen, in words: "2 runs missed (02:00, 03:00 UTC): the bot was down". Digests that the rate
+    cap held back are told here too."""
     grid: Mapping[str, tuple[Status, ...]] = Field(default_factory=dict)
     """The heat map: host to its status at the newest sweeps, oldest first, this one last."""
+    heard: tuple[Heard, ...] = ()
+    """What is news to the channel, fault by fault: stored as told once the message stands."""
     quiet: bool = False
 
     def document(self) -> str:

@@ -12,6 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bot.core.report import Severity
 
+HOST_UNREAD = "host-unread"
+"""Id of the fault that a host could not be read."""
+CHECKS_UNKNOWN = "checks-unknown"
+"""Id of the fault that some checks of a host are unknown; one for each reason."""
+OURS = "netdiag"
+"""Stands for the playbook of both."""
+
 
 class Stage(StrEnum):
     """Where a fault stands. SEEN is not yet confirmed by enough sweeps; GOING is not yet gone for enough."""
@@ -34,7 +41,11 @@ class Told(BaseModel):
 
 
 class Fault(BaseModel):
-    """One fault of one host over time. Times are UTC, aware; `changes` are the newest openings and resolutions."""
+    """One fault of one host over time. Times are UTC, aware.
+
+    Hosts, or checks on them, that cannot be read are faults as well (`HOST_UNREAD`, `CHECKS_UNKNOWN`), so that they are
+    confirmed, silenced, told and reminded of like any other.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -51,15 +62,21 @@ class Fault(BaseModel):
     first: datetime
     """First ever seen."""
     since: datetime
-    """When it was opened this time."""
+    """First seen this time, before it was confirmed."""
     last: datetime
     """Last seen."""
     streak: int = 1
     """Looks in a row that agreed with each other: seen while SEEN or OPEN, not seen while GOING or RESOLVED."""
     times: int = 1
     """How often it was opened."""
+    shifting: int = 0
+    """Looks in a row that saw another severity than `severity`: it becomes so when there were enough."""
     changes: tuple[datetime, ...] = ()
-    """Newest last, at most 64."""
+    """Openings, resolutions and changes of severity; newest last, at most 64."""
     flapping: bool = False
+    under: str = ""
+    """The fingerprint of the cause that explained it when it was last seen; "": it is a cause itself."""
+    params: Mapping[str, str] = Field(default_factory=dict)
+    """The parameters it was looked for with: only a look with the same, or with none, tells that it is gone."""
     told: Mapping[str, Told] = Field(default_factory=dict)
     """By channel; the key "" is for a sweep without one."""

@@ -12,6 +12,7 @@ from bot.core.fire import Fire, Phase
 from bot.core.past import HostPast, Norm, Point, Setting
 from bot.core.policy import Standing
 from bot.core.report import HostReport, Report
+from bot.core.silence import Wanted
 from bot.core.sweep import Pause, Silence, Sweep
 
 
@@ -224,6 +225,28 @@ class SweepDesk(Protocol):
 
     async def resume(self, name: str, standing: Standing) -> Lined:
         """End a sweep's pause. Raises AskError when there is none."""
+        ...
+
+
+class SilenceDesk(Protocol):
+    """What people may ask about silences. Every method raises JournalDown.
+
+    Adding and ending are entries of the audit log (SilenceAdded, SilenceEnded); who may not is refused with an
+    AskError, which is one too (SilenceRefused).
+    """
+
+    async def add(self, wanted: Wanted, standing: Standing) -> Silence:
+        """Silence findings on hosts for a while (`core.silence.parse` reads it from words). Raises AskError for hosts
+        or findings that there are none of, a span that is too long, and whoever may not.
+        """
+        ...
+
+    async def list(self) -> Sequence[Silence]:
+        """Those in force, the one that ends first before."""
+        ...
+
+    async def end(self, ident: str, standing: Standing) -> Silence:
+        """Take one back before its time. Raises AskError when there is none of that id, and for whoever may not."""
         ...
 
 
