@@ -80,3 +80,17 @@ class Fault(BaseModel):
     """The parameters it was looked for with: only a look with the same, or with none, tells that it is gone."""
     told: Mapping[str, Told] = Field(default_factory=dict)
     """By channel; the key "" is for a sweep without one."""
+
+
+def ended(fault: Fault) -> datetime:
+    """When a resolved fault was resolved."""
+    return fault.changes[-1] if fault.changes else fault.last
+
+
+def with_told(fault: Fault, told: Mapping[str, Told]) -> Fault:
+    """The fault with what channels were told: of each channel the newest counts."""
+    newest = dict(told)
+    for channel, said in fault.told.items():
+        if channel not in newest or newest[channel].at <= said.at:
+            newest[channel] = said
+    return fault.model_copy(update={"told": newest})

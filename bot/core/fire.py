@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from bot.core.digest import Digest
 
+AHEAD = 3_600
+"""Seconds: no two processes' clocks are that far apart."""
+
 
 class Phase(StrEnum):
     """Where one run of a sweep is. JUDGED is decided and stored but not yet told: a restart tells the stored digest."""
@@ -38,3 +41,15 @@ class Fire:
     why: str = ""
     told: bool = False
     digest: Digest | None = None
+
+
+def stale(fire: Fire, now: datetime, lease: float) -> bool:
+    """Whether a run's owner is taken for dead: its last beat is more than `lease` seconds ago.
+
+    A beat from far in the future says that the clock was set back since: were it believed, the run would be left undone
+    until the clock catches up.
+    """
+    if fire.beat is None:
+        return True
+    age = (now - fire.beat).total_seconds()
+    return age > lease or age < -AHEAD

@@ -34,7 +34,7 @@ class History(Protocol):
         """Take a run for `fire.owner`, and give it as it is stored then. None when somebody else has it or had it.
 
         A run that nobody had is inserted as RUNNING, as `fire` is. One that is RUNNING or JUDGED and whose last beat is
-        more than `lease` seconds before `fire.beat` is taken over: it keeps its phase, begun, run and digest, gets the
+        more than `lease` seconds before `fire.beat` (`core.fire.stale`) is taken over: it keeps its phase, begun, run and digest, gets the
         new owner and beat, and `attempt` raised by one. One that is MISSED is begun after all, as `fire` is: it was
         noted by a clock that ran ahead. Every other run is over.
         """
@@ -45,17 +45,22 @@ class History(Protocol):
         ...
 
     async def beat(self, sweep: str, due: datetime, owner: str, now: datetime) -> bool:
-        """Say that the owner is alive; False when the run was taken over: stop."""
+        """Say that the owner is alive; False when the run was taken over or is at its end: stop."""
         ...
 
     async def judged(self, fire: Fire, visited: Visited) -> bool:
         """Store the run as JUDGED with its digest, and everything that the visits left, in one transaction. False when
-        the run is not `fire.owner`'s any more: nothing was stored.
+        the run is not `fire.owner`'s any more, or another attempt's: nothing was stored. Asked again by the same
+        attempt, True, and nothing is stored twice.
+
+        What a channel was told of a fault meanwhile stays: of each channel the newest `Told` counts.
         """
         ...
 
-    async def move(self, fire: Fire) -> None:
-        """Store the run's phase, why, ended, told."""
+    async def move(self, fire: Fire) -> bool:
+        """Store the run's phase, why, ended, told. False when it is another owner's or another attempt's by now, or
+        unknown: nothing was stored.
+        """
         ...
 
     async def visited(self, visited: Visited) -> None:
@@ -69,17 +74,21 @@ class History(Protocol):
         ...
 
     async def faults(self, *, hosts: Sequence[str] | None = None, since: datetime | None = None) -> Sequence[Fault]:
-        """Faults that are not resolved, and those resolved after `since`."""
+        """Faults that are not resolved, and those resolved after `since`, by host and fingerprint."""
         ...
 
     async def put_faults(self, faults: Sequence[Fault]) -> None:
-        """Store faults alone (what was told)."""
+        """Store what was told of faults: of each channel the newest `Told` counts. Whatever else is stored of a fault
+        stays, for it may be newer than what the teller began with; a fault that is not stored yet is stored whole.
+        """
         ...
 
     async def statuses(
         self, hosts: Sequence[str], *, sweep: str, last: int
     ) -> Mapping[str, Sequence[tuple[datetime, str]]]:
-        """Each host's status at the newest `last` runs of a sweep, oldest first: the heat map."""
+        """Each host's status at the newest `last` runs of a sweep, oldest first: the heat map. Every host asked for is
+        there; a run that did not visit it is left out.
+        """
         ...
 
     async def keys(self, host: str) -> Sequence[str]:
@@ -87,11 +96,11 @@ class History(Protocol):
         ...
 
     async def series(self, host: str, key: str, *, since: datetime) -> Sequence[Point]:
-        """One measure of one host, oldest first, as fine as it is still kept."""
+        """One measure of one host, oldest first, as fine as it is still kept; what reaches over `since` is in."""
         ...
 
     async def series_of(self, hosts: Sequence[str], *, since: datetime) -> Mapping[tuple[str, str], Sequence[Point]]:
-        """Every measure of these hosts in one read: (host, key) to its points."""
+        """Every measure of these hosts in one read: (host, key) to its points, none of them empty."""
         ...
 
     async def settings(self, hosts: Sequence[str]) -> Sequence[Setting]:
@@ -123,7 +132,9 @@ class History(Protocol):
         ...
 
     async def thin(self, now: datetime) -> Mapping[str, int]:
-        """Downsample and drop by age; how many rows went, by table."""
+        """Downsample and drop by age (`core.retention`); how many rows went, by table. The work of one call is bounded:
+        call it again while something goes.
+        """
         ...
 
 

@@ -1,0 +1,287 @@
+"""The fleet's past in memory: the same contract as the real store (tests/adapters/store/test_history.py), no disk."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.core.digest import Digest
+from bot.core.fault import Fault, Stage, ended, with_told
+from bot.core.fire import Fire, Phase, stale
+from bot.core.past import Norm, Point, Setting
+from bot.core.retention import DAY, HOUR, Retention, coarser, floor, taken
+from bot.core.sweep import Pause, Silence
+from bot.engine.ports import JournalDown
+from bot.engine.sweep_ports import Visited
+
+Key = tuple[str, str]
+Step = tuple[int, datetime]
+
+
+class MemoryHistory:
+    """`sweep_ports.History` in memory. Set `down` to a reason and every call raises JournalDown.
+
+    Nothing here awaits, so every call is one transaction.
+    """
+
+    def __init__(self, retention: Retention | None = None) -> None:
+        self.down = ""
+        self.retention = retention or Retention()
+        self.runs: dict[tuple[str, datetime], Fire] = {}
+        self.visits: dict[tuple[str, datetime, str, str], tuple[str, str]] = {}
+        """(sweep, at, run, host) to status and reason."""
+        self.points: dict[Key, dict[Step, Point]] = {}
+        self.known: dict[Key, Fault] = {}
+        self.seen: dict[str, datetime] = {}
+        self.kernel: dict[Key, Setting] = {}
+        self.learnt: dict[Key, Norm] = {}
+        self.hushed: dict[str, Silence] = {}
+        self.paused: dict[str, Pause] = {}
+
+    def _up(self) -> None:
+        if self.down:
+            raise JournalDown(self.down)
+
+    # --- runs ----------------------------------------------------------------------------------------------------
+
+    async def claim(self, fire: Fire, *, lease: float) -> Fire | None:
+        self._up()
+        assert fire.beat is not None, "a claim says when"
+        key = (fire.sweep, fire.due)
+        held = self.runs.get(key)
+        if held is None or held.phase is Phase.MISSED:
+            self.runs[key] = _plain(replace(fire, phase=Phase.RUNNING))
+        elif held.phase in {Phase.RUNNING, Phase.JUDGED} and stale(held, fire.beat, lease):
+            self.runs[key] = replace(held, owner=fire.owner, beat=fire.beat, attempt=held.attempt + 1)
+        else:
+            return None
+        return self.runs[key]
+
+    async def note(self, fires: Sequence[Fire]) -> Sequence[Fire]:
+        self._up()
+        new = [fire for fire in fires if (fire.sweep, fire.due) not in self.runs]
+        self.runs.update({(fire.sweep, fire.due): _plain(fire) for fire in new})
+        return new
+
+    async def beat(self, sweep: str, due: datetime, owner: str, now: datetime) -> bool:
+        self._up()
+        held = self.runs.get((sweep, due))
+        if held is None or held.owner != owner or held.phase not in {Phase.RUNNING, Phase.JUDGED}:
+            return False
+        self.runs[sweep, due] = replace(held, beat=_utc(now))
+        return True
+
+    async def judged(self, fire: Fire, visited: Visited) -> bool:
+        self._up()
+        held = self._mine(fire)
+        if held is None or held.phase not in {Phase.RUNNING, Phase.JUDGED}:
+            return False
+        if held.phase is Phase.RUNNING:  # else this call is the same one again, whose answer was lost
+            self.runs[fire.sweep, fire.due] = _plain(replace(fire, phase=Phase.JUDGED))
+            self._store(visited)
+        return True
+
+    async def move(self, fire: Fire) -> bool:
+        self._up()
+        held = self._mine(fire)
+        if held is None:
+            return False
+        moved = replace(held, phase=fire.phase, why=fire.why, ended=fire.ended, told=fire.told)
+        self.runs[fire.sweep, fire.due] = _plain(moved)
+        return True
+
+    def _mine(self, fire: Fire) -> Fire | None:
+        held = self.runs.get((fire.sweep, fire.due))
+        return held if held is not None and (held.owner, held.attempt) == (fire.owner, fire.attempt) else None
+
+    async def fires(
+        self, sweep: str | None = None, *, phases: Sequence[Phase] = (), since: datetime | None = None, limit: int = 50
+    ) -> Sequence[Fire]:
+        self._up()
+        found = [
+            fire
+            for fire in self.runs.values()
+            if sweep in {None, fire.sweep}
+            and (not phases or fire.phase in phases)
+            and (since is None or fire.due >= since)
+        ]
+        return sorted(sorted(found, key=lambda fire: fire.sweep), key=lambda fire: fire.due, reverse=True)[:limit]
+
+    # --- what visits leave ---------------------------------------------------------------------------------------
+
+    async def visited(self, visited: Visited) -> None:
+        self._up()
+        self._store(visited)
+
+    def _store(self, visited: Visited) -> None:
+        at = _utc(visited.at)
+        for host in visited.hosts:
+            reason = host.failure.reason if host.failure else ""
+            self.visits[visited.sweep, at, visited.run, host.host] = (host.status.value, reason)
+            for key, point in taken(host, at).items():
+                self.points.setdefault((host.host, key), {})[0, at] = point
+            if host.settings and self.seen.get(host.host, at) <= at:
+                self.seen[host.host] = at
+                for name, value in host.settings.items():
+                    self._set(host.host, name, value, at)
+        self.known.update({(fault.host, fault.fingerprint): self._kept(fault) for fault in visited.faults})
+
+    def _set(self, host: str, name: str, value: str, at: datetime) -> None:
+        before = self.kernel.get((host, name))
+        if before is None or before.value != value:
+            self.kernel[host, name] = Setting(host, name, value, at, before.value if before else None)
+
+    def _kept(self, fault: Fault) -> Fault:
+        """Through JSON and back, as a database would: nothing survives that could not be stored."""
+        held = self.known.get((fault.host, fault.fingerprint))
+        return Fault.model_validate_json(with_told(fault, held.told if held else {}).model_dump_json())
+
+    async def statuses(
+        self, hosts: Sequence[str], *, sweep: str, last: int
+    ) -> Mapping[str, Sequence[tuple[datetime, str]]]:
+        self._up()
+        moments = sorted({(at, run) for name, at, run, _ in self.visits if name == sweep})[-last:] if last else []
+        return {
+            host: [
+                (at, self.visits[sweep, at, run, host][0])
+                for at, run in moments
+                if (sweep, at, run, host) in self.visits
+            ]
+            for host in hosts
+        }
+
+    async def faults(self, *, hosts: Sequence[str] | None = None, since: datetime | None = None) -> Sequence[Fault]:
+        self._up()
+        return [
+            fault
+            for (host, _), fault in sorted(self.known.items())
+            if (hosts is None or host in hosts)
+            and (fault.stage is not Stage.RESOLVED or (since is not None and ended(fault) > since))
+        ]
+
+    async def put_faults(self, faults: Sequence[Fault]) -> None:
+        self._up()
+        for fault in faults:
+            held = self.known.get((fault.host, fault.fingerprint))
+            self.known[fault.host, fault.fingerprint] = with_told(held, fault.told) if held else self._kept(fault)
+
+    # --- measures, settings, norms -------------------------------------------------------------------------------
+
+    async def keys(self, host: str) -> Sequence[str]:
+        self._up()
+        return sorted(key for name, key in self.points if name == host)
+
+    async def series(self, host: str, key: str, *, since: datetime) -> Sequence[Point]:
+        self._up()
+        points = [
+            point
+            for point in self.points.get((host, key), {}).values()
+            if point.at >= since or point.at + timedelta(seconds=point.step) > since
+        ]
+        return sorted(points, key=lambda point: (point.at, -point.step))
+
+    async def series_of(self, hosts: Sequence[str], *, since: datetime) -> Mapping[Key, Sequence[Point]]:
+        found = {
+            (host, key): await self.series(host, key, since=since) for host in hosts for key in await self.keys(host)
+        }
+        return {key: points for key, points in found.items() if points}
+
+    async def settings(self, hosts: Sequence[str]) -> Sequence[Setting]:
+        self._up()
+        return [setting for (host, _), setting in sorted(self.kernel.items()) if host in hosts]
+
+    async def norms(self, subjects: Sequence[str]) -> Sequence[Norm]:
+        self._up()
+        return [norm for (subject, _), norm in sorted(self.learnt.items()) if subject in subjects]
+
+    async def learn(self, norms: Sequence[Norm]) -> None:
+        self._up()
+        self.learnt.update({(norm.subject, norm.key): norm for norm in norms})
+
+    # --- silences and pauses -------------------------------------------------------------------------------------
+
+    async def silences(self, *, now: datetime) -> Sequence[Silence]:
+        self._up()
+        found = [
+            silence
+            for silence in self.hushed.values()
+            if silence.begun <= now < silence.until and (silence.ended is None or now < silence.ended)
+        ]
+        return sorted(found, key=lambda silence: (silence.begun, silence.id))
+
+    async def silence(self, silence: Silence) -> None:
+        self._up()
+        self.hushed[silence.id] = silence
+
+    async def pauses(self, *, now: datetime) -> Sequence[Pause]:
+        self._up()
+        return [pause for _, pause in sorted(self.paused.items()) if now < pause.until]
+
+    async def pause(self, pause: Pause) -> None:
+        self._up()
+        self.paused[pause.sweep] = pause
+
+    # --- age -----------------------------------------------------------------------------------------------------
+
+    async def thin(self, now: datetime) -> Mapping[str, int]:
+        self._up()
+        keep = self.retention
+        gone = {
+            "measures": self._thin_points(now),
+            "visits": _drop(self.visits, [key for key in self.visits if key[1] < now - _seconds(keep.visits)]),
+            "faults": _drop(
+                self.known,
+                [
+                    key
+                    for key, fault in self.known.items()
+                    if fault.stage is Stage.RESOLVED and ended(fault) < now - _seconds(keep.faults)
+                ],
+            ),
+            "fires": _drop(self.runs, [key for key in self.runs if key[1] < now - _seconds(keep.fires)]),
+            "silences": _drop(
+                self.hushed,
+                [key for key, silence in self.hushed.items() if silence.until < now - _seconds(keep.fires)],
+            ),
+        }
+        for key, fire in self.runs.items():
+            if fire.due < now - _seconds(keep.visits):
+                self.runs[key] = replace(fire, digest=None)
+        for host in [host for host, at in self.seen.items() if at < now - _seconds(keep.fires)]:
+            del self.seen[host]
+            _drop(self.kernel, [key for key in self.kernel if key[0] == host])
+        return gone
+
+    def _thin_points(self, now: datetime) -> int:
+        keep, gone = self.retention, 0
+        for key, points in list(self.points.items()):
+            for fine, coarse, age in ((0, HOUR, keep.raw), (HOUR, DAY, keep.hourly)):
+                cut = floor(now - _seconds(age), coarse)
+                old = [point for point in points.values() if point.step == fine and point.at < cut]
+                stretches = {floor(point.at, coarse) for point in old}
+                merged = [*old, *(point for point in points.values() if point.step == coarse and point.at in stretches)]
+                gone += _drop(points, [(fine, point.at) for point in old])
+                points.update({(coarse, point.at): point for point in coarser(merged, coarse)})
+            gone += _drop(points, [step for step in points if step[0] == DAY and step[1] < now - _seconds(keep.daily)])
+            if not points:
+                del self.points[key]
+        return gone
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
+
+
+def _seconds(age: int) -> timedelta:
+    return timedelta(seconds=age)
+
+
+def _plain(fire: Fire) -> Fire:
+    """Through JSON and back, as a database would."""
+    digest = fire.digest and Digest.model_validate_json(fire.digest.document())
+    return replace(fire, digest=digest)
+
+
+def _drop(table: dict[Any, Any], keys: Sequence[Any]) -> int:
+    for key in keys:
+        del table[key]
+    return len(keys)
