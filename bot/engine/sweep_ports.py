@@ -34,9 +34,9 @@ class History(Protocol):
         """Take a run for `fire.owner`, and give it as it is stored then. None when somebody else has it or had it.
 
         A run that nobody had is inserted as RUNNING, as `fire` is. One that is RUNNING or JUDGED and whose last beat is
-        more than `lease` seconds before `fire.beat` (`core.fire.stale`) is taken over: it keeps its phase, begun, run and digest, gets the
-        new owner and beat, and `attempt` raised by one. One that is MISSED is begun after all, as `fire` is: it was
-        noted by a clock that ran ahead. Every other run is over.
+        more than `lease` seconds before `fire.beat` (`core.fire.stale`) is taken over: it keeps its phase, begun, run
+        and digest, gets the new owner and beat, and `attempt` raised by one. One that is MISSED is begun after all, as
+        `fire` is: it was noted by a clock that ran ahead. Every other run is over. `fire.beat` must be given.
         """
         ...
 
