@@ -6,7 +6,7 @@ called is never taken for a formula, and a character that the font lacks becomes
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from io import BytesIO
 from math import floor, log
@@ -15,7 +15,6 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.dates import date2num, num2date
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
@@ -165,11 +164,11 @@ class Card:
 
 
 def clock(axes: Axes, zone: tzinfo, most: int = 6) -> None:
-    """Times along the bottom, in that zone."""
-    since, until = (num2date(edge, tz=UTC) for edge in axes.get_xlim())
+    """Times along the bottom, in that zone; the axis itself counts seconds since 1970."""
+    since, until = (datetime.fromtimestamp(edge, UTC) for edge in axes.get_xlim())
     marks = ticks(since, until, zone, most)
-    axes.set_xticks([date2num(at) for at, _ in marks], [said for _, said in marks])
-    axes.set_xlim(date2num(since), date2num(until))
+    axes.set_xticks([at.timestamp() for at, _ in marks], [said for _, said in marks])
+    axes.set_xlim(since.timestamp(), until.timestamp())
 
 
 def scale(axes: Axes, unit: str) -> None:

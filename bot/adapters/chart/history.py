@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
 from matplotlib.axes import Axes
-from matplotlib.dates import date2num
 
 from bot.adapters.chart.canvas import (
     INK,
@@ -87,7 +86,7 @@ def _left_out(card: Card, faults: int, curves: int) -> None:
 
 
 def _across(axes: Axes, past: HostPast) -> None:
-    axes.set_xlim(date2num(past.since), date2num(past.until))
+    axes.set_xlim(past.since.timestamp(), past.until.timestamp())
 
 
 def _bands(card: Card, faults: Sequence[Fault], past: HostPast, top: float, height: float) -> Axes:
@@ -104,8 +103,8 @@ def _bands(card: Card, faults: Sequence[Fault], past: HostPast, top: float, heig
         card.write(EDGE + 0.22, y, name, 8, bold=still, ink=INK if still else MUTED)
         axes.axhline(number + 0.5, color=RULE, linewidth=0.8, zorder=0)
         for begun, ended in spells(fault, past.since, past.until):
-            width = max(date2num(ended) - date2num(begun), (past.until - past.since).total_seconds() / 86_400 / 200)
-            axes.broken_barh([(date2num(begun), width)], (number + 0.18, 0.64), facecolors=look.fill, linewidth=0)
+            width = max((ended - begun).total_seconds(), (past.until - past.since).total_seconds() / 200)
+            axes.broken_barh([(begun.timestamp(), width)], (number + 0.18, 0.64), facecolors=look.fill, linewidth=0)
     _across(axes, past)
     return axes
 
@@ -119,7 +118,7 @@ def _curve(card: Card, curve: Curve, top: float, past: HostPast) -> Axes:
         bold = number == 0
         card.write(EDGE, top + 0.06 + 0.175 * number, fit(text, NAME, size, bold=bold), size, bold=bold, ink=ink)
     axes = card.axes(LEFT, top, WIDTH - LEFT - EDGE, HIGH)
-    times = [date2num(point.at) + point.step / 2 / 86_400 for point in curve.points]
+    times = [point.at.timestamp() + point.step / 2 for point in curve.points]
     highs = [point.high for point in curve.points]
     if any(point.step for point in curve.points):
         axes.fill_between(times, [point.low for point in curve.points], highs, color=LINE, alpha=0.18, linewidth=0)

@@ -4,7 +4,6 @@ from datetime import tzinfo
 from math import ceil
 
 from matplotlib.axes import Axes
-from matplotlib.dates import date2num
 
 from bot.adapters.chart.canvas import AHEAD, LIMIT, LINE, MUTED, WIDTH, Card, clock, fit, font, legible, scale, wide
 from bot.adapters.chart.words import is_bytes, moment, outlook, place_of, quantity, zoned
@@ -61,7 +60,7 @@ def _panel(card: Card, one: Moved, at: tuple[float, float, float], zone: tzinfo)
 
 
 def _past(axes: Axes, one: Moved) -> None:
-    times = [date2num(at) for at, _ in one.points]
+    times = [at.timestamp() for at, _ in one.points]
     values = [value for _, value in one.points]
     axes.plot(times, values, color=LINE, linewidth=1.6, solid_capstyle="round", solid_joinstyle="round")
     axes.plot(times[-1:], values[-1:], "o", color=LINE, markersize=4)
@@ -92,7 +91,7 @@ def _ahead(axes: Axes, one: Moved) -> None:
     if one.outlook is None:
         return
     at, value = one.points[-1]
-    ends = [date2num(at), date2num(one.outlook.until)]
+    ends = [at.timestamp(), one.outlook.until.timestamp()]
     axes.fill_between(ends, [value, one.outlook.low], [value, one.outlook.high], color=AHEAD, alpha=0.22, linewidth=0)
     middle = (one.outlook.low + one.outlook.high) / 2
     axes.plot(ends, [value, middle], color=AHEAD, linewidth=1.2, linestyle=(0, (2, 2)))
