@@ -1,0 +1,34 @@
+"""What is counted about the bot itself? Names and numbers go out through one port; nobody in here knows Prometheus."""
+
+from typing import Protocol
+
+
+class Meter(Protocol):
+    """Takes figures. The names and their labels are the adapter's table (`docs/operations.md`); never raises for one
+    that it knows. A label's values are few: no host, no run, no text of anybody's.
+    """
+
+    def count(self, name: str, by: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        ...
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add a value to a distribution (seconds)."""
+        ...
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """Say what a level is now."""
+        ...
+
+
+class NoMeter:
+    """Serves `Meter` where nobody looks."""
+
+    def count(self, name: str, by: float = 1, **labels: str) -> None:
+        """Nothing."""
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Nothing."""
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """Nothing."""
