@@ -45,6 +45,12 @@ class Settings(BaseModel):
     """Base URL of the Web API; the local workspace sets its own."""
     slack_audit_channel: str | None = None
     """Channel id that the audit log's signed heads are posted to."""
+    http_listen: str | None = None
+    """Address and port (`127.0.0.1:9180`) for alerts, metrics and health; none: nothing listens."""
+    alerts_token: SecretStr | None = Field(default=None, min_length=16)
+    """What Alertmanager proves itself with at `/alerts`; none: alerts are refused."""
+    metrics_token: SecretStr | None = Field(default=None, min_length=16)
+    """What Prometheus proves itself with at `/metrics`; none: whoever reaches the port may read it."""
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -56,7 +56,8 @@ class Route:
 class Routing:
     """The whole of `alerts.yaml`. `version` is the SHA-256 of its bytes, "none" when there is no file.
 
-    New messages and diagnoses are bounded by hour; what is over waits, and is summed up. `hosts_at_once` bounds one
+    New messages (those of sweeps in the same channel count, too) and diagnoses are bounded by hour; what is over waits,
+    and is summed up. `hosts_at_once` bounds one
     diagnosis. Within `again` seconds a host of a group is not read a second time by the same route.
     """
 

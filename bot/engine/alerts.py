@@ -22,9 +22,10 @@ from bot.core.host import Inventory
 from bot.core.policy import Actor
 from bot.core.report import Report
 from bot.engine.drive import Patience
-from bot.engine.intake import Index, Intake
+from bot.engine.intake import Intake
 from bot.engine.meter import Meter, NoMeter
 from bot.engine.ports import Clock, Desk, Journal, JournalDown
+from bot.engine.quota import Quota
 from bot.engine.sweep_ports import Herald, Receipt
 
 REPORT = "alert-report"
@@ -63,12 +64,13 @@ class Alerts:
     pause: float = PAUSE
     trouble: str = ""
     intake: Intake = field(init=False)
+    quota: Quota = field(init=False)
     wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _locks: dict[str, asyncio.Lock] = field(init=False, default_factory=dict)
     _summed: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.intake = Intake(self.journal)
+        self.intake, self.quota = Intake(self.journal), Quota(self.journal)
 
     async def take(self, delivery: Delivery) -> None:
         """Keep a delivery for ever; acknowledge only after this. Raises Full, JournalDown, ConfigError."""
@@ -196,8 +198,9 @@ class Alerts:
     async def _post(self, name: str, group: Group) -> bool:
         """Post the message; False when there is no room for it in this hour. Reading does not wait for the chat."""
         async with self._lock(f"say:{group.channel}"):
-            index, most = await self.intake.index(), self.routes.routing().messages_per_hour
-            if index.left(f"say:{group.channel}", most, self.clock.now()) > 0:
+            now = self.clock.now()
+            if await self.quota.spent(group.channel, group.key, now) or not await self._full(group.channel):
+                await self.quota.spend(group.channel, group.key, now)
                 await self._say(name, group)
                 return True
         self.meter.count("alerts_held")
@@ -213,8 +216,6 @@ class Alerts:
             return  # it is tried again
         shown = {"ts": receipt.ts, "posted_in": receipt.channel, "shown": mark(group)}
         await self._change(name, group, lambda now: now.model_copy(update=shown))
-        if not group.ts:
-            await self.intake.change(lambda index: index.spend(f"say:{group.channel}", self.clock.now()))
 
     async def _change(self, name: str, group: Group, to: Callable[[Group], Group]) -> Group | None:
         """Store what became of a group, unless a newer one has taken its place."""
@@ -249,7 +250,7 @@ class Alerts:
         """Read the hosts. What cannot be asked is given up with its reason; a bug is tried again, a few times."""
         why = await self._fault(look)
         if not why:
-            await self.intake.change(lambda at: at.spend("read", self.clock.now()))
+            await self.intake.change(lambda at: at.spend(self.clock.now()))
             await self._move(name, group, look, {"attempt": look.attempt + 1})  # before it is made
             report = await self._asked(look)
             if isinstance(report, Report):
@@ -271,7 +272,7 @@ class Alerts:
         if look.attempt >= TRIES:
             return f"it was begun {TRIES} times and never ended; the bot's log says why"
         index, most = await self.intake.index(), self.routes.routing().diagnoses_per_hour
-        if index.left("read", most, self.clock.now()) <= 0:
+        if index.left(most, self.clock.now()) <= 0:
             return f"more than {most} diagnoses in an hour; ask for {', '.join(look.hosts)}"
         return ""
 
@@ -313,7 +314,7 @@ class Alerts:
         held: dict[tuple[str, str], list[str]] = {}
         for name in index.groups:
             group = await self.intake.group(name)
-            if group is not None and not group.ts and self._full(index, group.channel):
+            if group is not None and not group.ts and await self._full(group.channel):
                 held.setdefault((group.channel, _hour(now)), []).append(f"waiting: {words(group)[0]}")
         for key, untold in index.untold.items():
             channel = key.partition(" ")[0]
@@ -336,8 +337,9 @@ class Alerts:
         self._summed[key] = tuple(shown)
         return True
 
-    def _full(self, index: Index, channel: str) -> bool:
-        return index.left(f"say:{channel}", self.routes.routing().messages_per_hour, self.clock.now()) <= 0
+    async def _full(self, channel: str) -> bool:
+        """Whether the channel was told as much as it may be told in an hour, by sweeps and alerts together."""
+        return await self.quota.used(channel, self.clock.now()) >= self.routes.routing().messages_per_hour
 
     def _lock(self, name: str) -> asyncio.Lock:
         return self._locks.setdefault(name, asyncio.Lock())

@@ -45,26 +45,24 @@ class Untold(BaseModel):
 
 
 class Index(BaseModel):
-    """What is under way: slots in the order in which they were taken, groups that are not settled, when what was spent
-    of the hour's budget (`say:CHANNEL`, `read`), and what was not told, by channel and hour.
+    """What is under way: slots in the order in which they were taken, groups that are not settled, when diagnoses were
+    made within the hour, and what was not told, by channel and hour.
     """
 
     model_config = ConfigDict(frozen=True)
 
     slots: tuple[int, ...] = ()
     groups: tuple[str, ...] = ()
-    spent: Mapping[str, tuple[datetime, ...]] = Field(default_factory=dict)
+    read: tuple[datetime, ...] = ()
     untold: Mapping[str, Untold] = Field(default_factory=dict)
 
-    def left(self, what: str, most: int, now: datetime) -> int:
-        """How much of an hour's budget is left."""
-        return most - len([at for at in self.spent.get(what, ()) if now - at < HOUR])
+    def left(self, most: int, now: datetime) -> int:
+        """How many diagnoses may still be made in this hour."""
+        return most - len([at for at in self.read if now - at < HOUR])
 
-    def spend(self, what: str, now: datetime) -> "Index":
-        """The index with one spent; what is older than the hour is forgotten."""
-        fresh = {name: tuple(at for at in times if now - at < HOUR) for name, times in self.spent.items()}
-        fresh[what] = (*fresh.get(what, ()), now)
-        return self.model_copy(update={"spent": {name: times for name, times in fresh.items() if times}})
+    def spend(self, now: datetime) -> "Index":
+        """The index with one more; what is older than the hour is forgotten."""
+        return self.model_copy(update={"read": (*(at for at in self.read if now - at < HOUR), now)})
 
     def without(self, key: str) -> "Index":
         """The index without what was told of an hour."""

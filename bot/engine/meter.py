@@ -8,15 +8,15 @@ class Meter(Protocol):
     that it knows. A label's values are few: no host, no run, no text of anybody's.
     """
 
-    def count(self, name: str, by: float = 1, **labels: str) -> None:
+    def count(self, name: str, /, by: float = 1, **labels: str) -> None:
         """Add to a counter."""
         ...
 
-    def observe(self, name: str, value: float, **labels: str) -> None:
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Add a value to a distribution (seconds)."""
         ...
 
-    def set(self, name: str, value: float, **labels: str) -> None:
+    def set(self, name: str, value: float, /, **labels: str) -> None:
         """Say what a level is now."""
         ...
 
@@ -24,11 +24,11 @@ class Meter(Protocol):
 class NoMeter:
     """Serves `Meter` where nobody looks."""
 
-    def count(self, name: str, by: float = 1, **labels: str) -> None:
+    def count(self, name: str, /, by: float = 1, **labels: str) -> None:
         """Nothing."""
 
-    def observe(self, name: str, value: float, **labels: str) -> None:
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Nothing."""
 
-    def set(self, name: str, value: float, **labels: str) -> None:
+    def set(self, name: str, value: float, /, **labels: str) -> None:
         """Nothing."""
