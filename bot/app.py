@@ -4,20 +4,25 @@ import asyncio
 import os
 import pwd
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import dropwhile
 from pathlib import Path
 
+import structlog
+from pydantic import SecretStr
+
 from bot import actions, probes
+from bot.adapters.files.alerts import FileAlerts
 from bot.adapters.files.inventory import load_inventory
 from bot.adapters.files.playbooks import load_playbooks
 from bot.adapters.files.policy import FilePolicy
 from bot.adapters.slack import Catalog, SlackFront, Tuning, connect
 from bot.adapters.ssh import HostShell
 from bot.adapters.store import Store, read_public
+from bot.adapters.store.place import DATABASE
 from bot.core import audit
 from bot.core.approval import State, stamp
 from bot.core.audit import Entry, Event, Head, Verification
@@ -30,9 +35,14 @@ from bot.engine.desk import DutyDesk
 from bot.engine.diagnose import Observer
 from bot.engine.halt import halt, resume
 from bot.engine.inspect import Inspected, Tell, inspect
+from bot.engine.levels import Levels
+from bot.engine.meter import Meter, NoMeter
+from bot.engine.metered import MeteredShell
 from bot.engine.ports import Directory, JournalDown, Shell
 from bot.engine.remedy import Remedy
 from bot.settings import Settings
+
+log = structlog.get_logger()
 
 
 class SystemClock:
@@ -89,6 +99,7 @@ class App:
     directory: Accounts
     shell: Shell
     clock: SystemClock
+    meter: Meter
 
     async def log_read(self, actor: Actor, what: str) -> str:
         """Reading the log is an entry of the log; why it is not, where the store cannot be written: reading goes on."""
@@ -116,6 +127,15 @@ class App:
         return "".join(line + "\n" for line in lines)
 
 
+def metered(settings: Settings) -> Meter:
+    """Where figures go: to whoever scrapes them, when somebody can."""
+    if settings.http_listen is None:
+        return NoMeter()
+    from bot.adapters.http import Metrics  # noqa: PLC0415 - a server's libraries load only where there is one
+
+    return Metrics()
+
+
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[App]:
     """The application over `settings`; closes connections and the store at the end. Raises ConfigError."""
@@ -126,14 +146,15 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     policy = FilePolicy(settings.inventory)
     policy.policy()  # a fault in it is told now, not at the first click
     journal = await Store.open(settings.state, clock, url=settings.store)
-    shell = HostShell(inventory)
+    shell, meter = HostShell(inventory), metered(settings)
     directory = Accounts()
-    observer = Observer(shell, clock, catalog, settings.window, inventory.expect)
+    visits = MeteredShell(shell, meter, "visit")
+    observer = Observer(visits, clock, catalog, settings.window, inventory.expect)
     remedy = Remedy(
         journal=journal,
         policy=policy,
         directory=directory,
-        shell=shell,
+        shell=MeteredShell(shell, meter, "change"),
         clock=clock,
         inventory=inventory,
         actions=deeds,
@@ -142,7 +163,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     )
     desk = DutyDesk(inventory, playbooks, observer, journal, remedy, clock, settings.concurrency)
     try:
-        yield App(settings, inventory, desk, remedy, journal, directory, shell, clock)
+        yield App(settings, inventory, desk, remedy, journal, directory, shell, clock, meter)
     finally:
         await shell.close()
         await journal.close()
@@ -162,6 +183,7 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
         settings.slack_app_token.get_secret_value(),
         settings.slack_api_url,
         lambda: usergroups(policy.policy()),
+        lambda method, outcome: app.meter.count("slack_calls", method=method, outcome=outcome),
     )
     app.directory.others["slack"] = directory
     catalog = Catalog(
@@ -180,10 +202,77 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
         status=app.status,
         tuning=Tuning(audit_channel=settings.slack_audit_channel or "", pages=settings.findings_url or ""),
     )
-    async with asyncio.TaskGroup() as tasks:
+    async with reachable(app, policy, front), asyncio.TaskGroup() as tasks:
         driving = tasks.create_task(app.remedy.drive())
         await front.run(stop, ready)
         driving.cancel()
+
+
+@asynccontextmanager
+async def reachable(app: App, policy: FilePolicy, front: SlackFront) -> AsyncIterator[None]:
+    """Alerts, figures and health over HTTP while the block runs, where an address is set. Raises ConfigError."""
+    from bot.adapters.http import Metrics, listening, pulse, scrape  # noqa: PLC0415 - only where it is wanted
+
+    settings, meter = app.settings, app.meter
+    if settings.http_listen is None or not isinstance(meter, Metrics):
+        yield
+        return
+    checks = _checks(app, policy, front)
+    levels = Levels(
+        meter,
+        app.journal,
+        app.clock,
+        head=app.journal.head,
+        size=lambda: _size(settings),
+        queues={"slack": lambda: front.waiting},
+        checks=checks,
+    )
+    alive, is_ready = pulse(checks)
+    routes = {
+        ("GET", "/metrics"): scrape(meter, secret(settings.metrics_token), levels.refresh),
+        ("GET", "/healthz"): alive,
+        ("GET", "/readyz"): is_ready,
+    }
+    async with listening(settings.http_listen, routes, meter) as port:
+        log.info("http.listening", listen=settings.http_listen, port=port)
+        yield
+
+
+def secret(token: SecretStr | None) -> str | None:
+    """The words of a secret."""
+    return token.get_secret_value() if token is not None else None
+
+
+def _checks(app: App, policy: FilePolicy, front: SlackFront) -> Mapping[str, Callable[[], Awaitable[str]]]:
+    """Why the bot cannot do its work, by part; "" where it can."""
+
+    async def slack() -> str:
+        return "" if await front.connected() else "not connected to Slack"
+
+    async def store() -> str:
+        try:
+            await app.journal.replace("health", "written", {"at": stamp(app.clock.now())})
+        except JournalDown as fault:
+            return str(fault)
+        return ""
+
+    async def files() -> str:
+        try:
+            policy.policy()
+            FileAlerts(app.settings.inventory).routing()
+        except ConfigError as fault:
+            return str(fault)
+        return ""
+
+    return {"slack": slack, "store": store, "policy": files}
+
+
+def _size(settings: Settings) -> int | None:
+    """Bytes of the SQLite store; None where it is another database."""
+    if settings.store is not None:
+        return None
+    files = (settings.state / name for name in (DATABASE, f"{DATABASE}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 async def switched(settings: Settings, reason: str | None = None) -> tuple[Switched, str]:

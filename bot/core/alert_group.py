@@ -145,8 +145,8 @@ def fold(
     for alert, route in told:
         firing = alert.status == "firing"
         if alert.key in alerts:
-            update = {"firing": firing, "ends": None if firing else alert.ends}
-            alerts[alert.key] = alerts[alert.key].model_copy(update=update)
+            ends = None if firing else alert.ends
+            alerts[alert.key] = alerts[alert.key].model_copy(update={"firing": firing, "ends": ends})
         elif firing and len(alerts) < MOST:
             alerts[alert.key] = _seen(alert, route, inventory)
             new.append((alert.key, alert, route))

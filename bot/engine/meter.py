@@ -1,5 +1,6 @@
 """What is counted about the bot itself? Names and numbers go out through one port; nobody in here knows Prometheus."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -20,6 +21,10 @@ class Meter(Protocol):
         """Say what a level is now."""
         ...
 
+    def replace(self, name: str, values: Mapping[tuple[str, ...], float], /) -> None:
+        """Say what all levels of a name are now, by their labels in order; what is not there is gone."""
+        ...
+
 
 class NoMeter:
     """Serves `Meter` where nobody looks."""
@@ -31,4 +36,7 @@ class NoMeter:
         """Nothing."""
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
+        """Nothing."""
+
+    def replace(self, name: str, values: Mapping[tuple[str, ...], float], /) -> None:
         """Nothing."""

@@ -86,7 +86,7 @@ class Metrics:
         """Say what a level is now."""
         self._figure(name, labels).set(value)
 
-    def replace(self, name: str, values: Mapping[tuple[str, ...], float]) -> None:
+    def replace(self, name: str, values: Mapping[tuple[str, ...], float], /) -> None:
         """Say what all of a gauge's levels are now, by their labels in order; what is not there is gone."""
         self._figures[name].clear()
         self._seen[name].clear()

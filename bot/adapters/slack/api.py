@@ -5,7 +5,7 @@ rate limits are retried blindly, and a post whose reply was lost is looked up by
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -120,13 +120,38 @@ def environment(base_url: str) -> Iterator[None]:
         os.environ.update(kept)
 
 
+Called = Callable[[str, str], None]
+"""Told of each call: the method, and `ok`, Slack's own code, or what kind of failure it was."""
+
+
+class CountedClient(AsyncWebClient):
+    """Slack's client, and somebody who counts its calls."""
+
+    called: Called | None = None
+
+    async def api_call(self, api_method: str, **arguments: Any) -> AsyncSlackResponse:
+        """Make the call, and tell how it ended."""
+        outcome = "ok"
+        try:
+            return await super().api_call(api_method, **arguments)
+        except UNREACHABLE as error:
+            outcome = code(error)
+            raise
+        finally:
+            if self.called is not None:
+                self.called(api_method, outcome)
+
+
 class SlackApi:
     """The calls the front end makes. Open it before use; closing it twice is fine."""
 
-    def __init__(self, bot_token: str, app_token: str, base_url: str = "https://slack.com/api/") -> None:
+    def __init__(
+        self, bot_token: str, app_token: str, base_url: str = "https://slack.com/api/", called: Called | None = None
+    ) -> None:
         self.base_url = base_url if base_url.endswith("/") else f"{base_url}/"
         self.app_token = app_token
         self._bot_token = bot_token
+        self._called = called
         self._session: aiohttp.ClientSession | None = None
         self._client: AsyncWebClient | None = None
         self._me: Me | None = None
@@ -149,13 +174,14 @@ class SlackApi:
         """Prove both tokens at once. Raises ConfigError naming the token, Slack's code and the remedy."""
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT))
         retry = AsyncRateLimitErrorRetryHandler(max_retry_count=3)
-        self._client = AsyncWebClient(
+        client = self._client = CountedClient(
             token=self._bot_token,
             base_url=self.base_url,
             timeout=TIMEOUT,
             session=self._session,
             retry_handlers=[retry],
         )
+        client.called = self._called
         try:
             answer = await self._client.auth_test()
             _scopes(answer)

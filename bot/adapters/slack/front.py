@@ -11,7 +11,7 @@ from slack_bolt.error import BoltError
 
 from bot.adapters.slack import talk
 from bot.adapters.slack.anchor import Anchor
-from bot.adapters.slack.api import UNREACHABLE, SlackApi, code, environment
+from bot.adapters.slack.api import UNREACHABLE, Called, SlackApi, code, environment
 from bot.adapters.slack.clicks import Clicks
 from bot.adapters.slack.directory import SlackDirectory
 from bot.adapters.slack.follow import Follower
@@ -106,6 +106,11 @@ class SlackFront:
         """Whether Slack can reach us right now: what a liveness check should ask."""
         return self._socket is not None and await self._socket.connected()
 
+    @property
+    def waiting(self) -> int:
+        """Clicks and commands taken and not finished."""
+        return self._inbox.waiting
+
     async def _serve(self, stop: asyncio.Event, ready: asyncio.Event | None) -> None:
         app = AsyncApp(name="netdiag", client=self._api.anonymous(), authorize=authorizer(self._api))
         self._listener.attach(app)
@@ -176,13 +181,18 @@ class SlackFront:
 
 
 def connect(
-    bot_token: str, app_token: str, base_url: str, usergroups: Callable[[], Iterable[str]] = tuple
+    bot_token: str,
+    app_token: str,
+    base_url: str,
+    usergroups: Callable[[], Iterable[str]] = tuple,
+    called: Called | None = None,
 ) -> tuple[SlackApi, SlackDirectory]:
     """The client and the directory over it, before anything is opened: the engine needs the directory first.
 
-    `usergroups` names the Slack user groups that the access policy asks about, read anew at each look-up.
+    `usergroups` names the Slack user groups that the access policy asks about, read anew at each look-up. `called`
+    hears of every call and how it ended.
     """
-    api = SlackApi(bot_token, app_token, base_url)
+    api = SlackApi(bot_token, app_token, base_url, called)
     return api, SlackDirectory(api, usergroups)
 
 
