@@ -79,7 +79,7 @@ class Levels:
     async def _faults(self, history: History) -> None:
         faults = await history.faults()
         open_ = Counter((one.id, one.severity.value) for one in faults if one.stage in (Stage.OPEN, Stage.GOING))
-        self.meter.replace("findings_open", dict(open_))
+        self.meter.replace("findings_open", {labels: number for labels, number in open_.items()})  # noqa: C416 - typed
 
     async def _sweeps(self, history: History) -> None:
         since = self.clock.now() - WEEK
