@@ -1,5 +1,6 @@
 """What is known of a host's past: measures over time, kernel settings since when, what is normal?"""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -55,6 +56,16 @@ class Past:
     series: Mapping[tuple[str, str], Sequence[Point]] = field(default_factory=dict)
     settings: Sequence[Setting] = ()
     norms: Sequence[Norm] = ()
+
+
+def place_of(key: str) -> str:
+    """Where on the host a measure is, from its key (`Measure.key`): `netns web/shop`, or "" for the whole host."""
+    _, _, scope = key.partition(" ")
+    try:
+        found = json.loads(scope) if scope else {}
+    except ValueError:
+        return scope
+    return ", ".join(f"{name} {value}" for name, value in found.items()) if isinstance(found, dict) else scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from math import ceil
 from matplotlib.axes import Axes
 
 from bot.adapters.chart.canvas import AHEAD, LIMIT, LINE, MUTED, WIDTH, Card, clock, fit, font, legible, scale, wide
-from bot.adapters.chart.words import is_bytes, moment, outlook, place_of, quantity, zoned
+from bot.adapters.chart.words import is_bytes, moment, outlook, quantity, zoned
 from bot.core.digest import Digest, Moved
 from bot.core.outline import plural
+from bot.core.past import place_of
 
 PANELS = 6
 EDGE, GAP = 0.22, 0.42

@@ -14,8 +14,8 @@ from bot.core.past import Curve, HostPast, Point
 from bot.core.report import Status
 from bot.core.text import neutral
 
-ALT_MAX = 1_900
-"""Slack takes 2,000 characters of alternative text."""
+ALT_MAX = 1_000
+"""Characters; Slack takes no more for a file."""
 _STEPS = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
 _BINARY = 1024.0
 _MANY = 10_000
@@ -74,12 +74,6 @@ def outlook(one: Moved, now: datetime) -> str:
         return f"limit in {first} at the earliest"
     last = span((ahead.latest - now).total_seconds())
     return f"limit in {first}" if first == last else f"limit in {first} to {last}"
-
-
-def place_of(key: str) -> str:
-    """Where on the host a measure is: the scope of its key, without the id."""
-    _, _, scope = key.partition(" ")
-    return ", ".join(part.strip('{}"').replace('":"', " ").replace('":', " ") for part in scope.split(',"') if part)
 
 
 def moment(at: datetime, zone: tzinfo) -> str:

@@ -4,6 +4,7 @@ One aiohttp session for all calls. Slack's client would send a lost `chat.postMe
 rate limits are retried blindly, and a post whose reply was lost is looked up by its metadata before it is repeated.
 """
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,9 +20,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.adapters.slack.pieces import File, Message, fallback, line, rich
+from bot.adapters.slack.pieces import ALT_MAX, Block, File, Message, fallback, line, rich
 from bot.core.blockkit import faults
 from bot.core.errors import ConfigError
+from bot.core.text import neutral
 
 log = structlog.get_logger()
 
@@ -170,6 +172,11 @@ class SlackApi:
             raise RuntimeError("the Slack client is not open")
         return self._me
 
+    @property
+    def is_open(self) -> bool:
+        """Whether calls can be made now: between :meth:`open` and :meth:`close`."""
+        return self._session is not None and self._me is not None
+
     async def open(self) -> Me:
         """Prove both tokens at once. Raises ConfigError naming the token, Slack's code and the remedy."""
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT))
@@ -288,11 +295,36 @@ class SlackApi:
                 raise
             await self.client.chat_update(**arguments)
 
-    async def upload(self, channel: str, thread: str, file: File) -> None:
-        """Share a text file in a thread."""
-        await self.client.files_upload_v2(
-            filename=file.name, title=file.title, content=file.text, channel=channel, thread_ts=thread
-        )
+    async def remove(self, posted: Posted) -> None:
+        """Take back a message of ours; one that is gone already is no fault."""
+        try:
+            await self.client.chat_delete(channel=posted.channel, ts=posted.ts)
+        except SlackApiError as error:
+            if code(error) != "message_not_found":
+                raise
+
+    async def upload(self, channel: str, thread: str, file: File, said: Block | None = None) -> None:
+        """Share a file in a thread, or in the channel (`thread` ""), under a rich text block of ours."""
+        arguments: dict[str, Any] = {"filename": file.name, "title": file.title, "channel": channel}
+        arguments |= {"file": file.png, "alt_txt": neutral(file.alt, ALT_MAX)} if file.png else {"content": file.text}
+        arguments |= {"thread_ts": thread} if thread else {}
+        arguments |= {"blocks": json.dumps([said])} if said else {}
+        await self.client.files_upload_v2(**arguments)
+
+    async def shared(self, channel: str, thread: str, name: str) -> bool:
+        """Whether a file of ours with this name stands in the thread (or, `thread` "", among the newest messages of
+        the channel); False also where Slack does not let us look.
+        """
+        read = self.client.conversations_replies if thread else self.client.conversations_history
+        arguments: dict[str, Any] = {"channel": channel, "limit": 200} | ({"ts": thread} if thread else {})
+        try:
+            answer = await read(**arguments)
+        except SlackApiError as error:
+            if lost(error):
+                raise
+            return False
+        mine = [one for one in answer.get("messages") or () if one.get("user") == self.me.user]
+        return any(file.get("name") == name for one in mine for file in one.get("files") or ())
 
     async def respond(self, url: str, message: Message, thread: str = "") -> bool:
         """Tell one person, by a response URL (five uses in 30 minutes). False when Slack did not take it.

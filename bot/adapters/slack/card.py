@@ -259,28 +259,29 @@ def _buttons(offered: Offer, change: Mapping[str, Any], token: str) -> tuple[Blo
 
 _BUTTON: Mapping[str, tuple[str, str, str, str]] = {
     APPROVE: ("Approve", "primary", "Approve this change?", "Approve"),
-    DENY: ("Deny", "danger", "Deny this change?", "Deny"),
+    DENY: ("Deny…", "danger", "", ""),
     REVERT: ("Revert", "danger", "Propose the inverse?", "Propose"),
 }
 
 
 def _button(action: str, change: Mapping[str, Any], token: str) -> dict[str, Any]:
     label, style, title, yes = _BUTTON[action]
-    return {
+    confirm = {
+        "title": plain(title, 100),
+        "text": plain(_confirm_text(change), CONFIRM_MAX),
+        "confirm": plain(yes, 30),
+        "deny": plain("Cancel", 30),
+        "style": style,
+    }
+    button = {
         "type": "button",
         "action_id": action,
         "text": plain(label, 75),
         "style": style,
         "value": token,
         "accessibility_label": neutral(f"{label} change {change['id']} on {change['host']}", 75),
-        "confirm": {
-            "title": plain(title, 100),
-            "text": plain(_confirm_text(change), CONFIRM_MAX),
-            "confirm": plain(yes, 30),
-            "deny": plain("Cancel", 30),
-            "style": style,
-        },
     }
+    return button if action == DENY else button | {"confirm": confirm}  # Deny asks for a reason instead
 
 
 def _confirm_text(change: Mapping[str, Any]) -> str:

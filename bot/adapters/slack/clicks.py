@@ -47,6 +47,8 @@ class Click:
     respond: str
     thread: str = ""
     """The thread that the button stands in: its presser is answered there."""
+    reason: str = ""
+    """Why a change is denied."""
 
     @property
     def key(self) -> str:
@@ -151,7 +153,7 @@ class Clicks:
         if click.action == APPROVE:
             decision = await self.desk.approve(change, standing)
         else:
-            decision = await self.desk.deny(change, standing, "")
+            decision = await self.desk.deny(change, standing, click.reason)
         if isinstance(decision, Declined):
             title = f"Not {'approved' if click.action == APPROVE else 'denied'}."
             await self._say(click, title, decision.reason, *who_may(decision, click.action))

@@ -38,20 +38,20 @@ def view(catalog: Catalog, origin: Origin, filled: Command | None = None, *, nam
     """The modal. `filled` is what has been chosen so far; its equivalent command is shown to be learned."""
     known = filled or Command(Word.FORM)
     blocks: list[Block] = [_input(TARGET, "Target", _target(catalog, known), optional=False)]
-    playbooks = _options(sorted(catalog.playbooks))
-    if playbooks:
-        element: Element = {
-            "type": "multi_static_select",
-            "action_id": PLAYBOOKS,
-            "placeholder": plain("All playbooks", 150),
-            "options": playbooks,
-        }
-        chosen = [option for option in playbooks if option["value"] in known.playbooks]
-        blocks.append(_input(PLAYBOOKS, "Playbooks", element | ({"initial_options": chosen} if chosen else {})))
+    playbooks = [*_pods(catalog), *_options(sorted(catalog.playbooks))][:OPTIONS_MAX]
+    element: Element = {
+        "type": "multi_static_select",
+        "action_id": PLAYBOOKS,
+        "placeholder": plain("All playbooks", 150),
+        "options": playbooks,
+    }
+    wanted = (Word.PODS.value,) if known.word is Word.PODS else known.playbooks
+    chosen = [option for option in playbooks if option["value"] in wanted]
+    blocks.append(_input(PLAYBOOKS, "Playbooks", element | ({"initial_options": chosen} if chosen else {})))
     params: Element = {"type": "plain_text_input", "action_id": PARAMS, "placeholder": plain("port=443", 150)}
     typed = " ".join(f"{key}={value}" for key, value in known.params.items())
     blocks.append(_input(PARAMS, "Parameters", params | ({"initial_value": typed} if typed else {})))
-    if known.word is Word.RUN:
+    if known.word in (Word.RUN, Word.PODS):
         blocks.append(context(f"The same as typing: {known.typed(name)}"))
     return {
         "type": "modal",
@@ -74,18 +74,29 @@ def options(catalog: Catalog, typed: str) -> Sequence[Element]:
 
 def read(state: Mapping[str, Any], catalog: Catalog) -> Filled:
     """What was chosen, from `view.state.values`; never raises for what is missing."""
-    target = _selected(state, TARGET)
+    target = read_choice(state, TARGET)
     playbooks = tuple(_value(option) for option in _field(state, PLAYBOOKS).get("selected_options") or ())
-    params = _field(state, PARAMS).get("value") or ""
+    params = read_text(state, PARAMS)
     if not target:
         return Filled(None, {TARGET: "Choose a target."})
     try:
         typed = parse(f"x {params}", catalog.playbooks)
     except AskError as error:
         return Filled(None, {PARAMS: str(error)[:150]})
-    if typed.playbooks:
+    if typed.playbooks or typed.word is not Word.RUN:
         return Filled(None, {PARAMS: "Write name=value."})
+    if Word.PODS.value in playbooks and Word.PODS.value not in catalog.playbooks:
+        return _asked_pods(Command(Word.PODS, target), playbooks, typed.params)
     return Filled(Command(Word.RUN, target, playbooks, typed.params), {})
+
+
+def _asked_pods(asked: Command, playbooks: Sequence[str], params: Mapping[str, str]) -> Filled:
+    """The table of pods is no playbook: it stands alone."""
+    if len(playbooks) > 1:
+        return Filled(None, {PLAYBOOKS: f'"{Word.PODS}" stands alone: take the others out, or ask twice.'})
+    if params:
+        return Filled(None, {PARAMS: f'"{Word.PODS}" takes no parameters.'})
+    return Filled(asked, {})
 
 
 def origin(private_metadata: str) -> Origin | None:
@@ -117,6 +128,13 @@ def _target(catalog: Catalog, known: Command) -> Element:
     return {"type": "static_select", "action_id": TARGET, "placeholder": hint, "options": listed} | chosen
 
 
+def _pods(catalog: Catalog) -> list[Element]:
+    """The table of a node's pods, as one of the playbooks; a playbook of that name goes first."""
+    if Word.PODS.value in catalog.playbooks:
+        return []
+    return [{"text": plain(f"{Word.PODS}: a table of namespaces and pods", 75), "value": Word.PODS.value}]
+
+
 def _options(names: Sequence[str]) -> list[Element]:
     return [_option(name) for name in names if len(name) <= VALUE_MAX][:OPTIONS_MAX]
 
@@ -131,8 +149,15 @@ def _field(state: Mapping[str, Any], block: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _selected(state: Mapping[str, Any], block: str) -> str:
+def read_choice(state: Mapping[str, Any], block: str) -> str:
+    """The value chosen in the select of that block and action, or nothing."""
     return _value(_field(state, block).get("selected_option") or {})
+
+
+def read_text(state: Mapping[str, Any], block: str) -> str:
+    """What was typed into the input of that block and action."""
+    typed = _field(state, block).get("value")
+    return typed if isinstance(typed, str) else ""
 
 
 def _value(option: Mapping[str, Any]) -> str:

@@ -10,13 +10,16 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.error import BoltError
 
 from bot.adapters.slack import talk
+from bot.adapters.slack.almanac import Almanac, PictureOf
 from bot.adapters.slack.anchor import Anchor
 from bot.adapters.slack.api import UNREACHABLE, Called, SlackApi, code, environment
 from bot.adapters.slack.clicks import Clicks
 from bot.adapters.slack.directory import SlackDirectory
 from bot.adapters.slack.follow import Follower
+from bot.adapters.slack.herald import SlackHerald
 from bot.adapters.slack.inbox import Inbox, Job
 from bot.adapters.slack.listen import Listener
+from bot.adapters.slack.orders import Orders
 from bot.adapters.slack.questions import HeadOf, Questions, Status
 from bot.adapters.slack.runs import Runs
 from bot.adapters.slack.socket import Socket
@@ -24,6 +27,7 @@ from bot.adapters.slack.where import answer, from_body
 from bot.adapters.slack.words import Word
 from bot.core.audit import Head
 from bot.engine.ports import Clock, Desk, Journal
+from bot.engine.sweep_ports import SilenceDesk, SweepDesk
 
 log = structlog.get_logger()
 SLOW = frozenset({"run", "interrupted"})
@@ -77,18 +81,29 @@ class SlackFront:
         self._follower = Follower(api, journal, clock, mutated=self._anchor.want)
         self._runs = Runs(api, desk, journal, self._follower, name=name, pages=self._tuning.pages)
         self._clicks = Clicks(api, desk, journal, directory, self._follower, clock)
-        self._questions = Questions(journal, clock, catalog, head, self._lines, name)
+        self._orders = Orders(directory, clock, name=name)
+        self._questions = Questions(journal, clock, catalog, head, self._lines, self._orders, name)
+        self._almanac = Almanac(api, journal)
+        self.herald = SlackHerald(api, journal, self._follower, self._tuning.pages)
+        """Tells the channels of sweeps and alerts, while the front end runs."""
         handlers = {
             "run": self._runs.ask,
             "interrupted": self._runs.interrupted,
             "ask": self._ask,
+            "order": self._order,
             "say": self._say,
             "home": self._home,
             "click": self._clicks.press,
         }
         self._inbox = Inbox(journal, handlers, SLOW)
-        self._listener = Listener(api, self._inbox, catalog, name)
+        self._listener = Listener(api, self._inbox, catalog, journal, name)
         self._socket: Socket | None = None
+
+    def attach(
+        self, *, sweeps: SweepDesk | None = None, silences: SilenceDesk | None = None, picture: PictureOf | None = None
+    ) -> None:
+        """What else people may ask for here; its makers need the herald first. `picture` draws a host's history."""
+        self._orders.sweeps, self._orders.silences, self._almanac.picture = sweeps, silences, picture
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
         """Serve until `stop`. `ready` is set at Slack's first hello.
@@ -158,6 +173,12 @@ class SlackFront:
         else:
             message = await self._questions.answer(command, where.actor)
         await answer(self._api, where, message, key=f"ask:{job.key}")
+        if command.word is Word.HISTORY:
+            await self._almanac.show(where, command.target, job.key)
+
+    async def _order(self, job: Job) -> None:
+        where, command = from_body(job.body)
+        await answer(self._api, where, await self._orders.carry(command, where.actor), key=f"order:{job.key}")
 
     async def _say(self, job: Job) -> None:
         where, _ = from_body(job.body)

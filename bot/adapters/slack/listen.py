@@ -6,21 +6,23 @@ inside bolt, and one before it is what tells the presser that nothing was taken.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
 from slack_bolt.app.async_app import AsyncApp
 
-from bot.adapters.slack import clicks, form, talk
+from bot.adapters.slack import clicks, denial, digest, form, hush, orders, talk
 from bot.adapters.slack.api import UNREACHABLE, SlackApi, code
+from bot.adapters.slack.card import DENY
 from bot.adapters.slack.inbox import Full, Inbox, Job
+from bot.adapters.slack.memory import SILENCEABLE
 from bot.adapters.slack.pieces import Message
-from bot.adapters.slack.where import Where, to_body
-from bot.adapters.slack.words import Command, Word, parse, without_mention
+from bot.adapters.slack.where import Where, answer, to_body
+from bot.adapters.slack.words import USAGE, Command, Word, parse, without_mention
 from bot.core.errors import AskError
 from bot.core.text import neutral
-from bot.engine.ports import JournalDown
+from bot.engine.ports import Journal, JournalDown
 
 log = structlog.get_logger()
 
@@ -37,6 +39,7 @@ class Listener:
     api: SlackApi
     inbox: Inbox
     catalog: talk.Catalog
+    journal: Journal
     name: str = "/netdiag"
 
     def attach(self, app: AsyncApp) -> None:
@@ -44,8 +47,12 @@ class Listener:
         app.command(self.name)(self.command)
         app.event("app_mention")(self.mention)
         app.event("app_home_opened")(self.home)
-        for action in clicks.ACTIONS:
+        for action in clicks.ACTIONS - {DENY}:
             app.action(action)(self.click)
+        app.action(DENY)(self.ask_why)
+        app.view(denial.CALLBACK)(self.denied)
+        app.action(digest.SILENCE)(self.open_silence)
+        app.view(hush.CALLBACK)(self.silenced)
         app.action(talk.OPEN_FORM)(self.open_form)
         for action in (form.TARGET, form.PLAYBOOKS, form.PARAMS):
             app.action(action)(self.chosen)
@@ -134,6 +141,57 @@ class Listener:
         if taken:
             self.inbox.go(job)
 
+    async def ask_why(self, ack: Ack, body: Body) -> None:
+        """Deny: the form that asks for the reason. Nothing is decided yet, and whoever sends it is checked then."""
+        await ack()
+        click = clicks.read(body)
+        if not await self._opened(str(body.get("trigger_id", "")), denial.view(click)):
+            said = talk.told("The form could not be opened.", "Press Deny again.")
+            await answer(self.api, click.where, said, key=f"say:{click.key}")
+
+    async def denied(self, ack: Ack, body: Body) -> None:
+        """The form of a denial was sent: it is the click now, with its reason."""
+        click = denial.read(body)
+        if isinstance(click, str):
+            await ack(response_action="errors", errors={denial.REASON: click})
+            return
+        view = body.get("view") or {}
+        job = Job("click", f"view:{view.get('id')}:{view.get('hash')}", asdict(click))
+        await self._submitted(ack, job, denial.REASON)
+
+    async def open_silence(self, ack: Ack, body: Body) -> None:
+        """The button of a digest: the form with what it could silence."""
+        await ack()
+        click = clicks.read(body)
+        try:
+            kept = await self.journal.recall(SILENCEABLE, click.token) if click.token else None
+        except JournalDown:
+            log.exception("slack.silence.unread")
+            kept = None
+        offered = hush.choices(kept or {})
+        origin = hush.Origin(click.token, click.channel, click.thread or click.ts)
+        if not offered or not await self._opened(str(body.get("trigger_id", "")), hush.view(offered, origin)):
+            said = talk.told("The form could not be opened.", f"Type it instead: {self.name} {USAGE[Word.SILENCE]}")
+            await answer(self.api, click.where, said, key=f"say:{click.key}")
+
+    async def silenced(self, ack: Ack, body: Body) -> None:
+        """The form of a silence was sent: the same command as if it had been typed in the digest's thread."""
+        view = body.get("view") or {}
+        origin = hush.origin(str(view.get("private_metadata", "")))
+        try:
+            kept = await self.journal.recall(SILENCEABLE, origin.key) if origin is not None else None
+        except JournalDown:
+            await ack(response_action="errors", errors={hush.WHY: DOWN})
+            return
+        read = hush.read((view.get("state") or {}).get("values") or {}, hush.choices(kept or {}))
+        if origin is None or not isinstance(read, Command):
+            wrong = read if isinstance(read, Mapping) else {hush.WHAT: "Open the form again."}
+            await ack(response_action="errors", errors=dict(wrong))
+            return
+        where = _person(body, origin.channel, origin.thread)
+        job = Job(_kind(read), f"view:{view.get('id')}:{view.get('hash')}", to_body(where, read))
+        await self._submitted(ack, job, hush.WHY)
+
     async def open_form(self, ack: Ack, body: Body) -> None:
         """The button of a mention without words."""
         await ack()
@@ -165,28 +223,12 @@ class Listener:
         view = body.get("view") or {}
         origin = form.origin(str(view.get("private_metadata", "")))
         filled = form.read((view.get("state") or {}).get("values") or {}, self.catalog)
-        user = body.get("user") or {}
         if origin is None or filled.command is None:
             await ack(response_action="errors", errors=dict(filled.errors) or {form.TARGET: "Open the form again."})
             return
-        where = Where(
-            str((body.get("team") or {}).get("id", "")),
-            str(user.get("id", "")),
-            neutral(str(user.get("username") or user.get("name") or ""), 80),
-            origin.channel,
-            thread=origin.thread,
-        )
+        where = _person(body, origin.channel, origin.thread)
         job = Job("run", f"view:{view.get('id')}:{view.get('hash')}", to_body(where, filled.command))
-        try:
-            taken = await self.inbox.take(job)
-        except (Full, JournalDown) as error:
-            log.exception("slack.form.untaken")
-            said = BUSY if isinstance(error, Full) else DOWN
-            await ack(response_action="errors", errors={form.TARGET: said})
-            return
-        await ack()
-        if taken:
-            self.inbox.go(job)
+        await self._submitted(ack, job, form.TARGET)
 
     async def ignored(self) -> None:
         """Events that mean nothing to us; without this Slack would send each of them four times."""
@@ -206,16 +248,42 @@ class Listener:
             log.exception("slack.event.untaken", key=job.key)
             return False
 
-    async def _show_form(self, trigger: str, origin: form.Origin) -> None:
-        """Open the modal within the trigger's three seconds: everything it shows is in memory."""
+    async def _submitted(self, ack: Ack, job: Job, field: str) -> None:
+        """Insert, commit, then let the form close; what could not be kept is told in that field."""
         try:
-            await self.api.client.views_open(trigger_id=trigger, view=form.view(self.catalog, origin, name=self.name))
+            taken = await self.inbox.take(job)
+        except (Full, JournalDown) as error:
+            log.exception("slack.form.untaken")
+            await ack(response_action="errors", errors={field: BUSY if isinstance(error, Full) else DOWN})
+            return
+        await ack()
+        if taken:
+            self.inbox.go(job)
+
+    async def _show_form(self, trigger: str, origin: form.Origin) -> None:
+        await self._opened(trigger, form.view(self.catalog, origin, name=self.name))
+
+    async def _opened(self, trigger: str, view: Mapping[str, Any]) -> bool:
+        """Open a modal within the trigger's three seconds; whether Slack took it."""
+        try:
+            await self.api.client.views_open(trigger_id=trigger, view=dict(view))
         except UNREACHABLE as error:
             log.warning("slack.form.unopened", fault=code(error))
+            return False
+        return True
 
 
 def _kind(command: Command) -> str:
+    if command.word in orders.WORDS:
+        return "order"
     return "run" if command.word in (Word.RUN, Word.PODS) else "ask"
+
+
+def _person(body: Body, channel: str, thread: str) -> Where:
+    """Who sent a form, answered where it was opened."""
+    user, team = body.get("user") or {}, body.get("team") or {}
+    name = neutral(str(user.get("username") or user.get("name") or ""), 80)
+    return Where(str(team.get("id", "")), str(user.get("id", "")), name, channel, thread=thread)
 
 
 async def _aside(ack: Ack, message: Message) -> None:

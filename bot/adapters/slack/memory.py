@@ -10,7 +10,7 @@ from typing import Any, Self
 from bot.engine.ports import Journal
 
 THREAD, CARD, TOKEN, NOTE, FOLLOWED = "thread", "card", "slack-token", "slack-note", "slack-followed"
-VERDICT = "slack-verdict"
+VERDICT, POST, SHARED, SILENCEABLE = "slack-verdict", "slack-post", "slack-shared", "slack-silenceable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,25 @@ class Verdict:
     async def keep(self, journal: Journal, run: str) -> None:
         """Remember it for the run."""
         await journal.replace(VERDICT, run, asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """Where the message of a key stands. `ts` is empty until it is posted; `shown` tells which rendering it shows."""
+
+    channel: str
+    ts: str = ""
+    shown: str = ""
+
+    @classmethod
+    async def of(cls, journal: Journal, key: str) -> Self | None:
+        """The message of a key."""
+        value = await journal.recall(POST, key)
+        return cls(**value) if value is not None else None
+
+    async def keep(self, journal: Journal, key: str) -> None:
+        """Remember it for the key."""
+        await journal.replace(POST, key, asdict(self))
 
 
 async def change_of(journal: Journal, token: str) -> str | None:

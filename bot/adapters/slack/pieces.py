@@ -6,7 +6,7 @@ elements, which Slack shows as they are. The fallback `text` of a message, which
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,8 @@ Element = dict[str, Any]
 
 FALLBACK_MAX = 700
 """Characters of a message's `text` before escaping: five times as many still pass chat.update."""
+ALT_MAX = 1_000
+"""Characters of a file's alternative text (`alt_txt_too_large`)."""
 LINE_MAX = 600
 """Characters of one line that a host may fill."""
 _USER = re.compile(r"slack:[TE][A-Z0-9]{1,20}:([UW][A-Z0-9]{1,20})")
@@ -37,11 +39,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """Text too long for a message."""
+    """Text too long for a message, or a picture (`png`) with what it shows in words (`alt`)."""
 
     name: str
     title: str
-    text: str
+    text: str = ""
+    png: bytes = field(default=b"", repr=False)
+    alt: str = ""
 
 
 def escape(text: str) -> str:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.adapters.slack import home, talk
+from bot.adapters.slack.orders import Orders
 from bot.adapters.slack.pieces import Message
 from bot.adapters.slack.words import Command, Word
 from bot.core.approval import Record, stamp
 from bot.core.audit import Entry, Event, Head
 from bot.core.policy import Actor
 from bot.engine.ports import Clock, Journal, JournalDown
+from bot.engine.sweep_ports import Board
 
 HeadOf = Callable[[], Awaitable[Head | None]]
 Status = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
@@ -22,7 +24,7 @@ LISTED = 15
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Answers `help`, `playbooks`, `changes`, `sweeps`, `audit`, `history` and `status`, and fills the Home.
+    """Answers `help`, `playbooks`, `changes`, `audit`, `history` and `status`, and fills the Home.
 
     `head` is the signed end of the log; `status` are the application's own lines (name, value).
     """
@@ -32,6 +34,7 @@ class Questions:
     catalog: talk.Catalog
     head: HeadOf
     status: Status
+    orders: Orders
     name: str = "/netdiag"
 
     async def answer(self, command: Command, actor: Actor) -> Message:
@@ -42,8 +45,6 @@ class Questions:
                 said = talk.playbooks(self.catalog.playbooks)
             case Word.CHANGES:
                 said = talk.changes(await self.journal.list(host=target or None, limit=talk.SHOWN), now, target)
-            case Word.SWEEPS:
-                said = talk.sweeps(self.catalog.sweeps)
             case Word.AUDIT:
                 said = talk.audit(await self._audit(actor))
             case Word.HISTORY:
@@ -58,7 +59,12 @@ class Questions:
         """The Home view of somebody."""
         now = self.clock.now()
         pending = [record for record in await self.journal.list(states=("pending",)) if _waits(record, now)]
-        return home.view(pending, [run for run, _ in await self._runs(actor=actor.key)], now, name=self.name)
+        mine = [run for run, _ in await self._runs(actor=actor.key)]
+        try:
+            board, silences = await self.orders.board(), await self.orders.silent()
+        except JournalDown as fault:
+            board, silences = Board(trouble=f"The store cannot be read: {fault}"), ()
+        return home.view(pending, mine, board, silences, now, name=self.name)
 
     async def _audit(self, actor: Actor) -> list[Entry]:
         """The newest entries. Reading the log is an entry of the log, written after the look."""

@@ -37,9 +37,13 @@ _ABOUT: Mapping[Word, str] = {
     Word.HELP: "this",
     Word.PLAYBOOKS: "what can be checked",
     Word.CHANGES: "proposed and applied changes, newest first",
-    Word.SWEEPS: "what is checked on a schedule",
+    Word.SWEEPS: "what is looked at on a schedule: next run, last run, pauses",
+    Word.SWEEP: "run a sweep at once, stop it for a while, or let it go on",
+    Word.SILENCE: "what shall not be told for a while; it is still looked at",
+    Word.SILENCES: "what is silent, until when, and why",
+    Word.UNSILENCE: "take a silence back",
     Word.AUDIT: "the newest entries of the log that nobody can quietly edit",
-    Word.HISTORY: "recent runs and changes of a host",
+    Word.HISTORY: "a host over time: its measures and faults as a picture, its runs and changes",
     Word.STATUS: "whether the bot itself is well",
 }
 
@@ -52,8 +56,6 @@ class Catalog:
     groups: tuple[str, ...] = ()
     playbooks: Mapping[str, str] = field(default_factory=dict)
     """Name to title."""
-    sweeps: Mapping[str, str] = field(default_factory=dict)
-    """Name to what it does and when."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -104,12 +106,6 @@ def changes(records: Sequence[Record], now: datetime, host: str = "") -> Message
     of = f" of {host}" if host else ""
     rows = [_change(record, now) for record in records[:SHOWN]]
     return _list(f"Changes{of}", rows, f"No change{of} was ever proposed.")
-
-
-def sweeps(known: Mapping[str, str]) -> Message:
-    """What is checked on a schedule."""
-    rows = [line(run(name, code=True), f"  {about}") for name, about in known.items()]
-    return _list("Sweeps", rows, "No sweep is configured: hosts are read only when somebody asks.")
 
 
 def audit(entries: Sequence[Entry]) -> Message:

@@ -43,7 +43,8 @@ def to_body(where: Where, command: Command) -> dict[str, Any]:
 def from_body(body: Mapping[str, Any]) -> tuple[Where, Command]:
     """The reverse of :func:`to_body`."""
     told_ = body["command"]
-    command = Command(Word(told_["word"]), told_["target"], tuple(told_["playbooks"]), dict(told_["params"]))
+    word, rest = Word(told_["word"]), str(told_.get("rest", ""))
+    command = Command(word, told_["target"], tuple(told_["playbooks"]), dict(told_["params"]), rest)
     return Where(**body["where"]), command
 
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from html import unescape
 
+from bot.core import silence
 from bot.core.errors import AskError, nearest
 
 LONGEST = 2_000
@@ -24,6 +25,10 @@ class Word(StrEnum):
     PLAYBOOKS = "playbooks"
     CHANGES = "changes"
     SWEEPS = "sweeps"
+    SWEEP = "sweep"
+    SILENCE = "silence"
+    SILENCES = "silences"
+    UNSILENCE = "unsilence"
     AUDIT = "audit"
     HISTORY = "history"
     STATUS = "status"
@@ -36,12 +41,21 @@ USAGE: Mapping[Word, str] = {
     Word.PLAYBOOKS: "playbooks",
     Word.CHANGES: "changes [HOST]",
     Word.SWEEPS: "sweeps",
+    Word.SWEEP: "sweep NAME now | pause 2h REASON | resume",
+    Word.SILENCE: f"silence {silence.USAGE}",
+    Word.SILENCES: "silences",
+    Word.UNSILENCE: "unsilence ID",
     Word.AUDIT: "audit",
-    Word.HISTORY: "history TARGET",
+    Word.HISTORY: "history HOST",
     Word.STATUS: "status",
 }
 _TYPED = {word.value: word for word in Word if word not in (Word.RUN, Word.FORM)}
-_TAKES: Mapping[Word, tuple[int, int]] = {Word.PODS: (1, 1), Word.CHANGES: (0, 1), Word.HISTORY: (1, 1)}
+_TAKES: Mapping[Word, tuple[int, int]] = {
+    Word.PODS: (1, 1),
+    Word.CHANGES: (0, 1),
+    Word.HISTORY: (1, 1),
+    Word.UNSILENCE: (1, 1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,8 @@ class Command:
     target: str = ""
     playbooks: tuple[str, ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)
+    rest: str = ""
+    """What stands behind the target, as typed: what shall become of a sweep, or the whole of a silence."""
 
     def typed(self, name: str = "/netdiag") -> str:
         """The text that means the same, for people to learn from."""
@@ -59,6 +75,8 @@ class Command:
             return name
         if self.word is Word.PODS:
             return f"{name} {_quoted(self.target)} {self.word}"
+        if self.rest:
+            return " ".join(piece for piece in (name, self.word.value, self.target, self.rest) if piece)
         pieces = [] if self.word is Word.RUN else [self.word.value]
         pieces += [self.target, *self.playbooks] + [f"{key}={value}" for key, value in self.params.items()]
         return " ".join([name, *(_quoted(piece) for piece in pieces if piece)])
@@ -69,6 +87,9 @@ def parse(text: str, playbooks: Collection[str], targets: Collection[str] = ()) 
 
     Raises AskError saying what is wrong, with the nearest name.
     """
+    free = _free(text, targets)
+    if free is not None:
+        return free
     words = _split(text)
     if not words:
         return Command(Word.FORM)
@@ -85,18 +106,70 @@ def parse(text: str, playbooks: Collection[str], targets: Collection[str] = ()) 
     return _run(first, rest, playbooks)
 
 
+def span(text: str) -> tuple[int, str]:
+    """Seconds and reason of `2h REASON`, or `for 2h because REASON`. Raises AskError for a span that is none."""
+    words = text.split()
+    words = words[1:] if words[:1] == ["for"] else words
+    for count in range(min(len(words), 4), 0, -1):
+        try:
+            seconds = silence.seconds(" ".join(words[:count]))
+        except AskError:
+            continue
+        why = words[count:]
+        return seconds, " ".join(why[1:] if why[:1] == ["because"] else why)
+    raise AskError(f"for how long? {USAGE[Word.SWEEP]}")
+
+
 def without_mention(text: str, bot_user: str) -> str:
     """The text of a mention without the mention itself."""
     return re.sub(rf"<@{re.escape(bot_user)}(\|[^>]*)?>", " ", text).strip()
 
 
-def _split(text: str) -> list[str]:
+def _free(text: str, targets: Collection[str]) -> Command | None:
+    """The commands with a reason in them, where an apostrophe opens no quotation; None for every other."""
+    first, _, rest = _shown(text).strip().partition(" ")
+    rest = rest.strip()
+    if first in targets:
+        return None
+    match first.lower():
+        case Word.SILENCE:
+            silence.parse(rest)
+            return Command(Word.SILENCE, rest=rest)
+        case Word.SWEEP:
+            name, _, act = rest.partition(" ")
+            return Command(Word.SWEEP, name, rest=_act(name, act.strip()))
+        case _:
+            return None
+
+
+def _act(name: str, act: str) -> str:
+    """What shall become of a sweep. Raises AskError."""
+    verb, _, rest = act.partition(" ")
+    verb = verb.lower()
+    if not name or verb not in ("now", "pause", "resume"):
+        said = f'"{verb}" is nothing to do with a sweep' if verb else "which sweep, and what?"
+        raise AskError(f"{said}: {USAGE[Word.SWEEP]}")
+    if verb != "pause":
+        if rest.strip():
+            raise AskError(f'"{verb}" takes no "{rest.strip()}": {USAGE[Word.SWEEP]}')
+        return verb
+    _, why = span(rest)
+    if not why:
+        raise AskError(f"a pause needs a reason: {USAGE[Word.SWEEP]}")
+    return f"pause {rest.strip()}"
+
+
+def _shown(text: str) -> str:
+    """The text as it was typed: Slack's links and entities undone, quotes that phones make straightened."""
     if len(text) > LONGEST:
         raise AskError(f"the command has {len(text)} characters, at most {LONGEST}")
     shown = re.sub(r"<(?:https?://|mailto:|tel:)[^|>]*\|([^>]*)>", r"\1", text)  # Slack linked a host name: its label
     shown = re.sub(r"<((?:https?://|mailto:|tel:)[^>]*)>", r"\1", shown)
-    shown = unescape(shown).translate(str.maketrans("“”„‘’", '"""\'\''))  # noqa: RUF001 - what phones make of quotes
-    lexer = shlex.shlex(shown, posix=True)
+    return unescape(shown).translate(str.maketrans("“”„‘’", '"""\'\''))  # noqa: RUF001 - what phones make of quotes
+
+
+def _split(text: str) -> list[str]:
+    lexer = shlex.shlex(_shown(text), posix=True)
     lexer.whitespace_split = True
     lexer.commenters = ""
     lexer.escape = ""
@@ -109,7 +182,7 @@ def _split(text: str) -> list[str]:
 def _plain(word: Word, rest: list[str]) -> Command:
     least, most = _TAKES.get(word, (0, 0))
     if len(rest) < least:
-        raise AskError(f'"{word}" needs a target: {USAGE[word]}')
+        raise AskError(f'"{word}" needs {"an id" if word is Word.UNSILENCE else "a target"}: {USAGE[word]}')
     if len(rest) > most:
         raise AskError(f'"{word}" takes no "{rest[most]}": {USAGE[word]}')
     return Command(word, target=rest[0] if rest else "")

@@ -12,6 +12,10 @@ from bot.workspace.model import FILES_MAX, File, Json, Message, having
 BYTES_MAX = 20 * 1024 * 1024
 """Bytes of one file (Slack allows 1 GB; this server holds files in memory)."""
 UPLOADS_MAX = 100
+ALT_MAX = 1_000
+"""Characters of the words for those who cannot see a picture."""
+SNIPPET_MAX = 1_000_000
+"""Bytes of a file that is to be shown as code."""
 
 
 def upload_url(desk: Desk, call: Call) -> Json:
@@ -20,8 +24,10 @@ def upload_url(desk: Desk, call: Call) -> Json:
     length = call.number("length", 0, "missing_argument")
     if length <= 0:
         raise Refused("missing_argument")
-    if length > BYTES_MAX:
-        raise Refused("file_upload_size_restricted")
+    if len(call.text("alt_txt")) > ALT_MAX:
+        raise Refused("alt_txt_too_large")
+    if length > (SNIPPET_MAX if call.text("snippet_type") else BYTES_MAX):
+        raise Refused("snippet_too_large" if call.text("snippet_type") else "file_upload_size_restricted")
     mimetype = mimetypes.guess_type(name)[0] or "text/plain"
     file = File(
         id=desk.mint.id("F"),

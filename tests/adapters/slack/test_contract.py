@@ -9,11 +9,12 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from bot.adapters.slack import form, home, talk
+from bot.adapters.slack import form, home, plans, talk
 from bot.adapters.slack.api import SCOPES, SlackApi, environment
-from bot.adapters.slack.pieces import File, Message
+from bot.adapters.slack.pieces import File, Message, line, rich
 from bot.adapters.slack.words import Command, Word
 from bot.core.blockkit import faults
+from bot.engine.sweep_ports import Board
 from bot.workspace import LocalSlack
 from tests.adapters.slack.naughty import markup_left
 from tests.adapters.slack.test_live import MANIFEST, asked, make
@@ -32,6 +33,7 @@ METHODS: dict[str, frozenset[str]] = {
     "apps.connections.open": frozenset(),
     "chat.postMessage": frozenset({"chat:write"}),
     "chat.update": frozenset({"chat:write"}),
+    "chat.delete": frozenset({"chat:write"}),
     "chat.postEphemeral": frozenset({"chat:write"}),
     "conversations.info": frozenset({"channels:read", "groups:read", "im:read"}),
     "conversations.history": frozenset({"channels:history", "groups:history"}),
@@ -104,6 +106,9 @@ async def exercise(slack: LocalSlack) -> None:
         api = SlackApi(slack.bot_token, slack.app_token, slack.api_url)
         await api.open()
         await api.upload("C0NETOPS", card.thread_ts or "", File("all.txt", "Everything", "text"))
+        await api.upload("C0NETOPS", "", File("p.png", "A picture", png=b"png", alt="words"), rich(line("said")))
+        gone = await api.post("C0NETOPS", Message("gone", ()), key="gone")
+        await api.remove(gone)
         await api.whisper("C0NETOPS", "U0BOB", "", Message("told", ()))
         await api.client.usergroups_users_list(usergroup="S0GROUP")
         await api.close()
@@ -189,16 +194,17 @@ def test_a_form_that_is_not_ours_has_no_origin(metadata: str) -> None:
 def test_the_home_is_one_that_slack_takes_however_much_waits() -> None:
     runs = [talk.Run(f"r{n}", "2030-01-01T00:00:00Z", "slack:T1:U1", "ok", ("x" * 500,)) for n in range(200)]
     for records in ([], [proposed()] * 200):
-        assert faults(home.view(records, runs if records else [], START)) == []
+        assert faults(home.view(records, runs if records else [], Board(), (), START)) == []
 
 
 def test_answers_without_rows_say_so() -> None:
     for message in (
-        talk.sweeps({}),
+        plans.board(Board(), START),
+        plans.silences(()),
         talk.changes([], START),
         talk.audit([]),
         talk.playbooks({}),
         talk.history("h", [], [], START),
     ):
         assert faults(message.body()) == []
-    assert "No sweep is configured" in talk.sweeps({}).text
+    assert "No sweep is configured" in plans.board(Board(), START).text

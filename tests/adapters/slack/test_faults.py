@@ -17,7 +17,7 @@ from bot.core.policy import Actor, Standing
 from bot.core.report import Status
 from bot.workspace import LocalSlack, UserGroup
 from tests.adapters.slack.stage import FakeDesk, dead, finding, host, sick
-from tests.adapters.slack.test_live import CATALOG, MANIFEST, Bot, actions, asked, make, read
+from tests.adapters.slack.test_live import CATALOG, MANIFEST, Bot, actions, asked, denied, make, read
 from tests.fakes.clock import FakeClock
 from tests.fakes.journal import MemoryJournal
 
@@ -54,7 +54,7 @@ async def test_an_outage_of_slack_is_outlived(bot: Bot) -> None:
     await bot.card_says("c10aaaa", "Approved by")
     bot.slack.faults.arm("status", "users.info", status=503)
     bot.slack.faults.arm("status", "conversations.info", status=503)
-    await bot.slack.click("carol", "#netops", card.ts, "change.deny")
+    await denied(bot, "carol", card.ts)
     await bot.slack.until(lambda: bot.slack.ephemerals("carol"))
     assert "could not be looked up" in bot.slack.ephemerals("carol")[-1].text
 

@@ -190,10 +190,36 @@ async def test_a_guest_cannot_approve(bot: Bot) -> None:
     assert bot.journal.records["c10aaaa"].votes == ()
 
 
-async def test_a_denied_card_has_no_buttons(bot: Bot) -> None:
+async def denied(bot: Bot, person: str, ts: str, why: str = "not during the sale") -> None:
+    """Press Deny, and send the form that asks for the reason."""
+    await bot.slack.click(person, "#netops", ts, "change.deny")
+    await bot.slack.until(lambda: bot.slack.views(person))
+    await bot.slack.submit_view(person, {"deny.reason": {"deny.reason": why}})
+
+
+async def test_a_denied_card_has_no_buttons_and_says_why(bot: Bot) -> None:
+    _, card = await asked(bot)
+    await denied(bot, "bob", card.ts)
+    shown = await bot.card_says("c10aaaa", "not during the sale")
+    assert actions(shown) == []
+    assert bot.journal.records["c10aaaa"].reason == "not during the sale"
+
+
+async def test_a_denial_needs_a_reason(bot: Bot) -> None:
     _, card = await asked(bot)
     await bot.slack.click("bob", "#netops", card.ts, "change.deny")
-    assert actions(await bot.card_says("c10aaaa", "denied")) == []
+    await bot.slack.until(lambda: bot.slack.views("bob"))
+    refused = await bot.slack.submit_view("bob", {"deny.reason": {"deny.reason": "  "}})
+    assert "deny.reason" in refused.errors
+    assert bot.journal.records["c10aaaa"].state is State.PENDING
+
+
+async def test_who_may_not_deny_is_told_so_after_the_form(bot: Bot) -> None:
+    _, card = await asked(bot)
+    await denied(bot, "dave", card.ts)
+    await bot.slack.until(lambda: bot.slack.ephemerals("dave"))
+    assert "guest" in bot.slack.ephemerals("dave")[-1].text
+    assert bot.journal.records["c10aaaa"].state is State.PENDING
 
 
 async def test_a_card_that_nobody_approved_in_time_loses_its_buttons(bot: Bot) -> None:

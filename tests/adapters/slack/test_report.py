@@ -110,7 +110,6 @@ def test_nothing_that_a_host_prints_becomes_markup(text: str) -> None:
         render.failed(text, text, text),
         talk.told(text, text),
         talk.playbooks({text: text}),
-        talk.sweeps({text: text}),
         talk.status([(text, text)]),
         talk.history(text, [talk.Run(text, text, text, text, (text,))], [], NOW),
     ]
