@@ -112,6 +112,8 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("reactions.remove", {"channel": "C0NETOPS", "timestamp": "BOT", "name": "eyes"}, "no_reaction"),
     ("files.getUploadURLExternal", {"filename": "x"}, "missing_argument"),
     ("files.getUploadURLExternal", {"filename": "x", "length": 10**9}, "file_upload_size_restricted"),
+    ("files.getUploadURLExternal", {"filename": "x.png", "length": 9, "alt_txt": "x" * 1_001}, "alt_txt_too_large"),
+    ("files.getUploadURLExternal", {"filename": "x", "length": 10**7, "snippet_type": "python"}, "snippet_too_large"),
     ("files.completeUploadExternal", {"files": [{"id": "F0NONE"}]}, "file_not_found"),
     ("files.info", {"file": "F0NONE"}, "file_not_found"),
     ("bots.info", {"bot": "B0NONE"}, "bot_not_found"),

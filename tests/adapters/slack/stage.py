@@ -1,13 +1,16 @@
 """A desk that decides by the real tables and touches no host, and the reports that tests render."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.core import approval
 from bot.core.approval import Decision, Effect, Moved, Record, Result, State
 from bot.core.ask import Ask, Progress
+from bot.core.digest import Digest, Item, News, Open, Place
 from bot.core.errors import AskError
+from bot.core.fire import Fire, Phase
 from bot.core.host import Cause, HostFailure
 from bot.core.pods import HostPods, PodsReport, Row, hurts
 from bot.core.policy import Standing
@@ -20,6 +23,9 @@ from bot.core.report import (
     Status,
     Undecided,
 )
+from bot.core.silence import Wanted
+from bot.core.sweep import Every, Pause, Silence, Sweep
+from bot.engine.sweep_ports import Board, Lined
 from tests.fakes.approval import POLICY, change, ground
 from tests.fakes.clock import FakeClock
 from tests.fakes.journal import MemoryJournal
@@ -158,3 +164,119 @@ class FakeDesk:
 
 
 DONE = Result(State.DONE, "applied and read back", (("net.core.somaxconn", "4096"),))
+
+
+NOW = datetime(2030, 5, 13, 9, 0, tzinfo=UTC)
+SWEEP = Sweep("nightly", Every(3_600), "all", channel="C0NETOPS", title="Nightly", zone="Europe/Berlin", owner="carol")
+
+
+def place(host: str = "node-3", **fields: Any) -> Place:
+    values: dict[str, Any] = {
+        "fingerprint": f"f-{host}",
+        "summary": "nginx on 0.0.0.0:80: accept queue full, 129/128",
+        "since": NOW - timedelta(hours=5),
+        "severity": Severity.CRITICAL,
+    }
+    return Place(host=host, **(values | fields))
+
+
+def item(news: News = News.NEW, *hosts: str, **fields: Any) -> Item:
+    values: dict[str, Any] = {
+        "id": "accept-queue-overflow",
+        "playbook": "listen-queue",
+        "title": "Accept queue overflows",
+        "severity": Severity.CRITICAL,
+        "places": tuple(place(host) for host in hosts or ("node-3",)),
+    }
+    return Item(news=news, **(values | fields))
+
+
+def still(*hosts: str, **fields: Any) -> Open:
+    values: dict[str, Any] = {
+        "id": "rp-filter-drops",
+        "playbook": "rp-filter",
+        "title": "Reverse path filter is strict",
+        "severity": Severity.WARNING,
+        "oldest": NOW - timedelta(days=3),
+    }
+    return Open(hosts=hosts or ("node-5", "node-6"), **(values | fields))
+
+
+def digest(**fields: Any) -> Digest:
+    values: dict[str, Any] = {
+        "sweep": "nightly",
+        "due": NOW,
+        "run": "r1",
+        "begun": NOW,
+        "seconds": 12.3,
+        "hosts": {Status.CRITICAL: 1, Status.WARNING: 2, Status.OK: 197},
+        "before": {Status.WARNING: 2, Status.OK: 198},
+    }
+    return Digest(**(values | fields))
+
+
+@dataclass
+class FakeSweeps:
+    """`sweep_ports.SweepDesk` over one sweep: keeps what it was asked; `refuse` is why nothing is done."""
+
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+    pauses: list[Pause] = field(default_factory=list)
+    refuse: str = ""
+
+    async def list(self) -> Board:
+        return Board((self._lined(),))
+
+    async def now(self, name: str, standing: Standing) -> Fire:
+        self._ask("now", name, standing)
+        return Fire(name, NOW, Phase.RUNNING, run="r7")
+
+    async def pause(self, name: str, standing: Standing, *, seconds: int, why: str) -> Lined:
+        self._ask("pause", name, standing)
+        self.pauses = [Pause(name, standing.actor.key, why, NOW + timedelta(seconds=seconds))]
+        return self._lined()
+
+    async def resume(self, name: str, standing: Standing) -> Lined:
+        self._ask("resume", name, standing)
+        self.pauses = []
+        return self._lined()
+
+    def _ask(self, verb: str, name: str, standing: Standing) -> None:
+        if self.refuse or standing.fault:
+            raise AskError(self.refuse or standing.fault)
+        if name != SWEEP.name:
+            raise AskError(f'no sweep "{name}"; did you mean "{SWEEP.name}"?')
+        self.asked.append((verb, name, standing.actor.key))
+
+    def _lined(self) -> Lined:
+        told = Fire(SWEEP.name, NOW - timedelta(hours=1), Phase.TOLD, digest=digest(open=(still(),)))
+        pause = self.pauses[0] if self.pauses else None
+        return Lined(SWEEP, "every 1 h", NOW + timedelta(hours=1), last=told, pause=pause)
+
+
+@dataclass
+class FakeSilences:
+    """`sweep_ports.SilenceDesk` that adds whatever is wanted by whoever is known."""
+
+    held: list[Silence] = field(default_factory=list)
+
+    async def add(self, wanted: Wanted, standing: Standing) -> Silence:
+        if standing.fault:
+            raise AskError(f"{standing.actor.key} may not silence anything: {standing.fault}")
+        if wanted.hosts == "nowhere":
+            raise AskError('no host "nowhere"; did you mean "node-3"?')
+        until = NOW + timedelta(seconds=wanted.seconds)
+        made = Silence(
+            f"s{len(self.held) + 1}", wanted.hosts, wanted.findings, standing.actor.key, wanted.why, NOW, until
+        )
+        self.held.append(made)
+        return made
+
+    async def list(self) -> Sequence[Silence]:
+        return tuple(self.held)
+
+    async def end(self, ident: str, standing: Standing) -> Silence:
+        found = next((one for one in self.held if one.id == ident), None)
+        if found is None or standing.fault:
+            raise AskError(f"no silence {ident} is in force")
+        self.held.remove(found)
+        return replace(found, ended=NOW)
