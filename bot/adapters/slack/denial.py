@@ -7,15 +7,17 @@ from typing import Any
 
 from bot.adapters.slack.clicks import Click
 from bot.adapters.slack.form import read_text
-from bot.adapters.slack.pieces import Element, plain
+from bot.adapters.slack.pieces import Element, line, plain, rich, run
 
 CALLBACK = "deny.form"
 REASON = "deny.reason"
 REASON_MAX = 300
 
 
-def view(click: Click) -> dict[str, Any]:
-    """The modal. It keeps what the click said of its place; who presses Deny in it, Slack says anew."""
+def view(click: Click, about: str) -> dict[str, Any]:
+    """The modal; `about` names host and change. It keeps what the click said of its place; who sends it, Slack says
+    anew.
+    """
     reason: Element = {
         "type": "plain_text_input",
         "action_id": REASON,
@@ -30,7 +32,7 @@ def view(click: Click) -> dict[str, Any]:
         "submit": plain("Deny", 24),
         "close": plain("Cancel", 24),
         "private_metadata": json.dumps(asdict(click)),
-        "blocks": [asked],
+        "blocks": [*([rich(line(run(about, bold=True, most=500)))] if about else []), asked],
     }
 
 

@@ -16,7 +16,7 @@ from bot.adapters.slack import clicks, denial, digest, form, hush, orders, talk
 from bot.adapters.slack.api import UNREACHABLE, SlackApi, code
 from bot.adapters.slack.card import DENY
 from bot.adapters.slack.inbox import Full, Inbox, Job
-from bot.adapters.slack.memory import SILENCEABLE
+from bot.adapters.slack.memory import SILENCEABLE, change_of
 from bot.adapters.slack.pieces import Message
 from bot.adapters.slack.where import Where, answer, to_body
 from bot.adapters.slack.words import USAGE, Command, Word, parse, without_mention
@@ -145,9 +145,20 @@ class Listener:
         """Deny: the form that asks for the reason. Nothing is decided yet, and whoever sends it is checked then."""
         await ack()
         click = clicks.read(body)
-        if not await self._opened(str(body.get("trigger_id", "")), denial.view(click)):
+        view = denial.view(click, await self._about(click.token))
+        if not await self._opened(str(body.get("trigger_id", "")), view):
             said = talk.told("The form could not be opened.", "Press Deny again.")
             await answer(self.api, click.where, said, key=f"say:{click.key}")
+
+    async def _about(self, token: str) -> str:
+        """Which change a button stands for, in words; nothing where the journal does not say."""
+        try:
+            change = await change_of(self.journal, token) if token else None
+            record = await self.journal.get(change) if change else None
+        except JournalDown:
+            log.exception("slack.deny.unread")
+            return ""
+        return f"{record.change.host}: {record.change.plan.summary}" if record is not None else ""
 
     async def denied(self, ack: Ack, body: Body) -> None:
         """The form of a denial was sent: it is the click now, with its reason."""

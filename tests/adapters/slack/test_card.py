@@ -133,10 +133,11 @@ def test_the_card_shows_everything_that_is_digested() -> None:
 
 
 def test_the_confirmation_shows_host_and_summary_and_the_value_is_only_the_token() -> None:
-    for button in buttons(card(record(), "opaque", START)):
-        assert "node-3" in button["confirm"]["text"]["text"]
-        assert "net.core.somaxconn 128 -> 4096" in button["confirm"]["text"]["text"]
-        assert button["value"] == "opaque"
+    approve, deny = buttons(card(record(), "opaque", START))
+    assert "node-3" in approve["confirm"]["text"]["text"]
+    assert "net.core.somaxconn 128 -> 4096" in approve["confirm"]["text"]["text"]
+    assert "confirm" not in deny, "it opens a form instead"
+    assert {approve["value"], deny["value"]} == {"opaque"}
 
 
 TOO_MUCH: dict[str, dict[str, Any]] = {

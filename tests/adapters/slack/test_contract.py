@@ -186,6 +186,30 @@ def test_parameters_in_the_form_are_read_like_typed_ones() -> None:
     assert form.PARAMS in form.read(state("listen-queue"), CATALOGS["small"]).errors
 
 
+@pytest.mark.parametrize(
+    ("playbooks", "params", "expected"),
+    [
+        (("pods",), "", Command(Word.PODS, "node-1")),
+        (("pods", "listen-queue"), "", form.PLAYBOOKS),
+        (("pods",), "port=443", form.PARAMS),
+        ((), "pods", form.PARAMS),
+    ],
+)
+def test_the_form_offers_the_table_of_pods_which_stands_alone(
+    playbooks: tuple[str, ...], params: str, expected: Command | str
+) -> None:
+    shown = form.view(CATALOGS["small"], form.Origin("C1"), Command(Word.PODS, "node-1"))
+    assert "The same as typing: /netdiag node-1 pods" in str(shown["blocks"])
+    assert shown["blocks"][1]["element"]["initial_options"][0]["value"] == "pods"
+    state = {
+        form.TARGET: {form.TARGET: {"selected_option": {"value": "node-1"}}},
+        form.PLAYBOOKS: {form.PLAYBOOKS: {"selected_options": [{"value": name} for name in playbooks]}},
+        form.PARAMS: {form.PARAMS: {"value": params}},
+    }
+    filled = form.read(state, CATALOGS["small"])
+    assert filled.command == expected if isinstance(expected, Command) else expected in filled.errors
+
+
 @pytest.mark.parametrize("metadata", ["", "null", "[]", '{"channel": 1, "x": 2}', "{"])
 def test_a_form_that_is_not_ours_has_no_origin(metadata: str) -> None:
     assert form.origin(metadata) is None

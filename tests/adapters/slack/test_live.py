@@ -209,6 +209,7 @@ async def test_a_denial_needs_a_reason(bot: Bot) -> None:
     _, card = await asked(bot)
     await bot.slack.click("bob", "#netops", card.ts, "change.deny")
     await bot.slack.until(lambda: bot.slack.views("bob"))
+    assert "net.core.somaxconn 128 -> 4096" in str(bot.slack.views("bob")[0].body["blocks"])
     refused = await bot.slack.submit_view("bob", {"deny.reason": {"deny.reason": "  "}})
     assert "deny.reason" in refused.errors
     assert bot.journal.records["c10aaaa"].state is State.PENDING
