@@ -1,6 +1,6 @@
 """What became of one run of a sweep?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -19,6 +19,10 @@ class Phase(StrEnum):
     MISSED = "missed"
     SKIPPED = "skipped"
     FAILED = "failed"
+
+
+HELD = frozenset({Phase.RUNNING, Phase.JUDGED})
+"""While a process has the run and says that it is alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,17 @@ def stale(fire: Fire, now: datetime, lease: float) -> bool:
         return True
     age = (now - fire.beat).total_seconds()
     return age > lease or age < -AHEAD
+
+
+def claimed(held: Fire | None, fire: Fire, lease: float) -> Fire | None:
+    """What a claim stores, or None where somebody else has the run or had it (`engine.sweep_ports.History.claim`).
+
+    Raises ValueError for a claim that does not say when it is made.
+    """
+    if fire.beat is None:
+        raise ValueError(f"a claim of {fire.sweep} has no beat")
+    if held is None or held.phase is Phase.MISSED:
+        return replace(fire, phase=Phase.RUNNING)
+    if held.phase in HELD and stale(held, fire.beat, lease):
+        return replace(held, owner=fire.owner, beat=fire.beat, attempt=held.attempt + 1)
+    return None

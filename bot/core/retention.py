@@ -1,7 +1,7 @@
 """How long is the past kept, and how fine? Merging points keeps what a slope and a picture need.
 
-A stretch is merged only when all of it is old enough, so that it is merged once; what comes in late for a stretch that
-is merged already is merged into it.
+A day (UTC) is merged as a whole once all of it is old enough, so that everything is merged once; what comes in late for
+a stretch that is merged already is merged into it.
 """
 
 import math

@@ -1,13 +1,13 @@
 """The fleet's past in memory: the same contract as the real store (tests/adapters/store/test_history.py), no disk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.core.digest import Digest
 from bot.core.fault import Fault, Stage, ended, with_told
-from bot.core.fire import Fire, Phase, stale
+from bot.core.fire import HELD, Fire, Phase, claimed
 from bot.core.past import Norm, Point, Setting
 from bot.core.retention import DAY, HOUR, Retention, coarser, floor, taken
 from bot.core.sweep import Pause, Silence
@@ -46,16 +46,11 @@ class MemoryHistory:
 
     async def claim(self, fire: Fire, *, lease: float) -> Fire | None:
         self._up()
-        assert fire.beat is not None, "a claim says when"
         key = (fire.sweep, fire.due)
-        held = self.runs.get(key)
-        if held is None or held.phase is Phase.MISSED:
-            self.runs[key] = _plain(replace(fire, phase=Phase.RUNNING))
-        elif held.phase in {Phase.RUNNING, Phase.JUDGED} and stale(held, fire.beat, lease):
-            self.runs[key] = replace(held, owner=fire.owner, beat=fire.beat, attempt=held.attempt + 1)
-        else:
-            return None
-        return self.runs[key]
+        now = claimed(self.runs.get(key), fire, lease)
+        if now is not None:
+            self.runs[key] = _plain(now)
+        return now
 
     async def note(self, fires: Sequence[Fire]) -> Sequence[Fire]:
         self._up()
@@ -66,7 +61,7 @@ class MemoryHistory:
     async def beat(self, sweep: str, due: datetime, owner: str, now: datetime) -> bool:
         self._up()
         held = self.runs.get((sweep, due))
-        if held is None or held.owner != owner or held.phase not in {Phase.RUNNING, Phase.JUDGED}:
+        if held is None or held.owner != owner or held.phase not in HELD:
             return False
         self.runs[sweep, due] = replace(held, beat=_utc(now))
         return True
@@ -74,7 +69,7 @@ class MemoryHistory:
     async def judged(self, fire: Fire, visited: Visited) -> bool:
         self._up()
         held = self._mine(fire)
-        if held is None or held.phase not in {Phase.RUNNING, Phase.JUDGED}:
+        if held is None or held.phase not in HELD:
             return False
         if held.phase is Phase.RUNNING:  # else this call is the same one again, whose answer was lost
             self.runs[fire.sweep, fire.due] = _plain(replace(fire, phase=Phase.JUDGED))
@@ -226,42 +221,38 @@ class MemoryHistory:
     async def thin(self, now: datetime) -> Mapping[str, int]:
         self._up()
         keep = self.retention
-        gone = {
-            "measures": self._thin_points(now),
-            "visits": _drop(self.visits, [key for key in self.visits if key[1] < now - _seconds(keep.visits)]),
-            "faults": _drop(
-                self.known,
-                [
-                    key
-                    for key, fault in self.known.items()
-                    if fault.stage is Stage.RESOLVED and ended(fault) < now - _seconds(keep.faults)
-                ],
-            ),
-            "fires": _drop(self.runs, [key for key in self.runs if key[1] < now - _seconds(keep.fires)]),
-            "silences": _drop(
-                self.hushed,
-                [key for key, silence in self.hushed.items() if silence.until < now - _seconds(keep.fires)],
-            ),
-        }
-        for key, fire in self.runs.items():
-            if fire.due < now - _seconds(keep.visits):
-                self.runs[key] = replace(fire, digest=None)
-        for host in [host for host, at in self.seen.items() if at < now - _seconds(keep.fires)]:
-            del self.seen[host]
-            _drop(self.kernel, [key for key in self.kernel if key[0] == host])
-        return gone
+        year, gone = now - _seconds(keep.fires), {"measures": self._thin_points(now)}
+
+        def drop(name: str, table: dict[Any, Any], old: Callable[[Any, Any], bool]) -> None:
+            gone[name] = _drop(table, [key for key, value in table.items() if old(key, value)])
+
+        def forgotten(_: Any, fault: Fault) -> bool:
+            return fault.stage is Stage.RESOLVED and ended(fault) < now - _seconds(keep.faults)
+
+        drop("visits", self.visits, lambda key, _: key[1] < now - _seconds(keep.visits))
+        drop("faults", self.known, forgotten)
+        drop("fires", self.runs, lambda key, _: key[1] < year)
+        drop("silences", self.hushed, lambda _, silence: silence.until < year)
+        drop("pauses", self.paused, lambda _, pause: pause.until < year)
+        drop("norms", self.learnt, lambda _, norm: norm.learnt < now - _seconds(keep.daily))
+        drop("settings", self.seen, lambda _, at: at < year)
+        _drop(self.kernel, [key for key in self.kernel if key[0] not in self.seen])
+        old = [key for key, fire in self.runs.items() if fire.digest and key[1] < now - _seconds(keep.visits)]
+        self.runs.update({key: replace(self.runs[key], digest=None) for key in old})
+        return {**gone, "digests": len(old)}
 
     def _thin_points(self, now: datetime) -> int:
         keep, gone = self.retention, 0
         for key, points in list(self.points.items()):
             for fine, coarse, age in ((0, HOUR, keep.raw), (HOUR, DAY, keep.hourly)):
-                cut = floor(now - _seconds(age), coarse)
+                cut = floor(now - _seconds(age), DAY)
                 old = [point for point in points.values() if point.step == fine and point.at < cut]
                 stretches = {floor(point.at, coarse) for point in old}
                 merged = [*old, *(point for point in points.values() if point.step == coarse and point.at in stretches)]
                 gone += _drop(points, [(fine, point.at) for point in old])
                 points.update({(coarse, point.at): point for point in coarser(merged, coarse)})
-            gone += _drop(points, [step for step in points if step[0] == DAY and step[1] < now - _seconds(keep.daily)])
+            cut = floor(now - _seconds(keep.daily), DAY)
+            gone += _drop(points, [step for step in points if step[0] == DAY and step[1] < cut])
             if not points:
                 del self.points[key]
         return gone

@@ -1,21 +1,33 @@
 """Is there a store that this program may use, and which log is in it?"""
 
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, inspect, select
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.adapters.store import tables
-from bot.adapters.store.connect import READ, connect, immutable_url, sqlite_url
+from bot.adapters.store.connect import READ, connect, first_come, immutable_url, sqlite_url
+from bot.adapters.store.line import words
+from bot.adapters.store.past import tables as past
 from bot.adapters.store.place import Place, make_database
 from bot.core.audit import genesis
 from bot.core.errors import ConfigError
 
 
-async def begin(place: Place, url: str | None) -> tuple[AsyncEngine, str]:
-    """The engine and the log's epoch; the tables are made when there are none.
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An open store: its engine, the log's epoch, and the schema it is of, which may be older than this program's."""
+
+    engine: AsyncEngine
+    epoch: str
+    schema: int
+
+
+async def begin(place: Place, url: str | None) -> Begun:
+    """Open the store; the tables are made when there are none.
 
     A database on a disk that cannot be written is opened for reading. Raises ConfigError when it is not ours, newer
     than this program, or damaged.
@@ -25,7 +37,7 @@ async def begin(place: Place, url: str | None) -> tuple[AsyncEngine, str]:
     where = url or str(place.database)
     engine = connect(url or sqlite_url(place.database))
     try:
-        return engine, await _epoch(engine)
+        return await _begun(engine)
     except OperationalError as fault:
         await engine.dispose()
         if url is None and _settled(place.database):
@@ -40,10 +52,10 @@ async def begin(place: Place, url: str | None) -> tuple[AsyncEngine, str]:
         raise
 
 
-async def _for_reading(database: Path) -> tuple[AsyncEngine, str]:
+async def _for_reading(database: Path) -> Begun:
     engine = connect(immutable_url(database))
     try:
-        return engine, await _epoch(engine)
+        return await _begun(engine)
     except SQLAlchemyError as fault:
         await engine.dispose()
         raise ConfigError(f"{database}: the store cannot be opened ({words(fault)})") from fault
@@ -55,7 +67,7 @@ def _settled(database: Path) -> bool:
     return database.exists() and database.stat().st_size > 0 and not (ahead.exists() and ahead.stat().st_size > 0)
 
 
-async def _epoch(engine: AsyncEngine) -> str:
+async def _begun(engine: AsyncEngine) -> Begun:
     async with engine.execution_options(**READ).begin() as connection:
         known = await connection.run_sync(_known)
     if not known:
@@ -66,7 +78,7 @@ async def _epoch(engine: AsyncEngine) -> str:
     if int(known["schema"]) > tables.SCHEMA:
         newer = f"{engine.url}: the store is of schema {known['schema']}, this program knows {tables.SCHEMA}"
         raise ConfigError(f"{newer}: install the newer netdiag")
-    return known["epoch"]
+    return Begun(engine, known["epoch"], int(known["schema"]))
 
 
 def _known(connection: Connection) -> dict[str, str]:
@@ -80,17 +92,14 @@ def _known(connection: Connection) -> dict[str, str]:
 
 
 def _make(connection: Connection) -> dict[str, str]:
-    """Make the tables of an empty log; another process may have been first."""
-    tables.metadata.create_all(connection)
+    """Make the tables of an empty log, unless another process was first."""
+    first_come(connection)
     known = _known(connection)
     if known:
         return known
+    past.metadata.create_all(connection)
     known = {"schema": str(tables.SCHEMA), "epoch": str(uuid.uuid4())}
     connection.execute(insert(tables.meta), [{"key": key, "value": value} for key, value in known.items()])
+    connection.execute(insert(tables.revision).values(version_num=str(tables.SCHEMA)))
     connection.execute(insert(tables.tail).values(id=1, seq=0, hash=genesis(known["epoch"]), serial=0))
     return known
-
-
-def words(fault: BaseException) -> str:
-    """What the database itself said, without SQLAlchemy's statement dump."""
-    return str(fault.orig) if isinstance(fault, DBAPIError) and fault.orig is not None else str(fault)

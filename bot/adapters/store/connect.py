@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, event, func, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -20,6 +20,9 @@ BUSY = 15_000
 
 READ = {"netdiag_read": True}
 """Execution options of a transaction that only reads: it needs no writer's turn."""
+
+_TABLES = 0x6E657464
+"""The number of PostgreSQL's advisory lock; any that nobody else would choose."""
 
 
 def sqlite_url(path: Path) -> str:
@@ -55,3 +58,9 @@ def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 def _begin(connection: Connection) -> None:
     options: Mapping[str, Any] = connection.get_execution_options()
     connection.exec_driver_sql("BEGIN" if options.get("netdiag_read") else "BEGIN IMMEDIATE")
+
+
+def first_come(connection: Connection) -> None:
+    """Let one process at a time make or change tables. SQLite's writing transactions do so by themselves."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_TABLES)))

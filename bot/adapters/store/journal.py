@@ -1,58 +1,68 @@
 """Where do changes and the audit log live, so that neither is ever without the other?"""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import structlog
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.adapters.store import rows, tables
-from bot.adapters.store.begin import begin, words
-from bot.adapters.store.connect import READ
+from bot.adapters.store.begin import Begun, begin
 from bot.adapters.store.keys import Keys, load_keys
+from bot.adapters.store.line import Line
+from bot.adapters.store.past import PastStore
 from bot.adapters.store.place import Place, prepare
 from bot.adapters.store.seal import Seal
+from bot.adapters.store.upgrade import upgrade
 from bot.adapters.store.writing import Writing
 from bot.core.approval import Decision, Moved, Record, State, busy, stamp
 from bot.core.audit import Entry, Event, Head, Verification, Verifier
 from bot.core.halt import HALT, Halt, Switched
+from bot.core.retention import Retention
 from bot.engine.ports import Clock, Decide, JournalDown
+
+log = structlog.get_logger()
 
 PREFIX = 6
 """Characters of a change's id that are enough to name it."""
 
 
 class Store:
-    """The journal in a database (`ports.Journal`), with its signing key in the state directory."""
+    """The journal in a database (`ports.Journal`), with its signing key in the state directory.
 
-    def __init__(self, engine: AsyncEngine, place: Place, keys: Keys, epoch: str, clock: Clock) -> None:
-        self._engine, self._place, self._keys, self._clock = engine, place, keys, clock
-        self.epoch = epoch
-        self._seal = Seal(place.path, keys, epoch)
-        self._turn = asyncio.Lock()
+    `history` is the fleet's past in the same database (`sweep_ports.History`).
+    """
+
+    def __init__(self, begun: Begun, place: Place, keys: Keys, clock: Clock, retention: Retention) -> None:
+        self._place, self._keys, self._clock = place, keys, clock
+        self.epoch, self.schema = begun.epoch, begun.schema
+        self._line = Line(begun.engine)
+        self._seal = Seal(place.path, keys, begun.epoch)
+        self.history = PastStore(self._line, retention)
 
     @classmethod
-    async def open(cls, state: Path, clock: Clock, *, url: str | None = None) -> Self:
-        """Open the store of a state directory, and begin it when it is new.
+    async def open(
+        cls, state: Path, clock: Clock, *, url: str | None = None, retention: Retention | None = None
+    ) -> Self:
+        """Open the store of a state directory; begin it when it is new, upgrade it when it is of an older schema.
 
         The database is `netdiag.db` in the state directory, or `url` (SQLAlchemy, async driver); the signing key is
-        always a file there. Where the disk cannot be written, reads go on and every write is JournalDown. Raises
-        ConfigError when the database or the key is not ours, from a newer version or damaged.
+        always a file there. Where the disk cannot be written, reads go on and every write is JournalDown; so it is
+        where an upgrade is not possible. Raises ConfigError when the database or the key is not ours, from a newer
+        version or damaged.
         """
         place = prepare(state)
         keys = load_keys(state)
-        engine, epoch = await begin(place, url)
-        store = cls(engine, place, keys, epoch, clock)
+        store = cls(await begin(place, url), place, keys, clock, retention or Retention())
+        await store._upgrade(None if url else place.database)
         await store._open_log()
         return store
 
     async def close(self) -> None:
         """Close every connection; safe to call twice."""
-        await self._engine.dispose()
+        await self._line.engine.dispose()
 
     # --- changes -------------------------------------------------------------------------------------------------
 
@@ -80,7 +90,7 @@ class Store:
         column = tables.changes.c.id
         exact = select(tables.changes).where(column == change)
         wide = select(tables.changes).where(column.startswith(change, autoescape=True)).limit(2)
-        async with self._read() as connection:
+        async with self._line.read() as connection:
             row = await rows.one(connection, exact)
             if row is not None:
                 return rows.record(row)
@@ -94,15 +104,39 @@ class Store:
             wanted = wanted.where(tables.changes.c.state.in_(states))
         if host is not None:
             wanted = wanted.where(tables.changes.c.host == host)
-        async with self._read() as connection:
+        async with self._line.read() as connection:
             return [rows.record(row) for row in await rows.every(connection, wanted)]
 
     async def changed_since(self, serial: int) -> Sequence[tuple[int, Record]]:
         """Records written after `serial`, oldest first."""
         column = tables.changes.c.serial
-        async with self._read() as connection:
+        async with self._line.read() as connection:
             found = await rows.every(connection, select(tables.changes).where(column > serial).order_by(column))
             return [(row["serial"], rows.record(row)) for row in found]
+
+    # --- schema ---------------------------------------------------------------------------------------------------
+
+    async def _upgrade(self, database: Path | None) -> None:
+        """Bring a store of an older schema to this program's, with its entry in the log, in one transaction.
+
+        Where that cannot be, the store is left whole and is only read.
+        """
+        if self.schema == tables.SCHEMA:
+            return
+        try:
+            async with self._write() as writing:
+                upgraded = await upgrade(writing.connection, database)
+                if upgraded is not None:
+                    data = {"from": upgraded.before, "to": upgraded.after, "copy": upgraded.copy}
+                    await writing.append([Event("StoreUpgraded", "system:store", stamp(self._clock.now()), data=data)])
+        except (JournalDown, OSError) as fault:
+            why = f"the store is of schema {self.schema}, this netdiag needs {tables.SCHEMA}, and cannot be upgraded"
+            self._line.outdated = f"{why} ({fault}): it is only read"
+            log.warning("the store is not upgraded", schema=self.schema, why=str(fault))
+            return
+        self.schema = tables.SCHEMA
+        if upgraded is not None:
+            log.info("the store is upgraded", before=upgraded.before, after=upgraded.after, copy=upgraded.copy)
 
     # --- the audit log -------------------------------------------------------------------------------------------
 
@@ -114,7 +148,7 @@ class Store:
 
     async def _open_log(self) -> None:
         """The first entry of a new log, signed like every other: a log without one was taken away."""
-        async with self._read() as connection:
+        async with self._line.read() as connection:
             end = await rows.one(connection, select(tables.tail.c.seq))
         if end is not None and end["seq"] == 0:
             async with self._write() as writing:
@@ -126,7 +160,7 @@ class Store:
         """The chain in order, read in pages so that a long log needs no memory and blocks nobody."""
         while True:
             wanted = select(tables.audit).where(tables.audit.c.seq >= first).order_by(tables.audit.c.seq).limit(500)
-            async with self._read() as connection:
+            async with self._line.read() as connection:
                 found = await rows.every(connection, wanted)
             for row in found:
                 body = row["body"]  # text, where somebody edited it by hand
@@ -138,13 +172,13 @@ class Store:
 
     async def heads(self) -> Sequence[Head]:
         """Every signed head, oldest first."""
-        async with self._read() as connection:
+        async with self._line.read() as connection:
             found = await rows.every(connection, select(tables.heads).order_by(tables.heads.c.seq))
             return [Head(self.epoch, row["seq"], row["hash"], row["signature"]) for row in found]
 
     async def head(self) -> Head | None:
         """The newest signed head: what is anchored elsewhere. None when nothing was signed yet."""
-        async with self._read() as connection:
+        async with self._line.read() as connection:
             row = await rows.one(connection, select(tables.heads).order_by(tables.heads.c.seq.desc()).limit(1))
             return None if row is None else Head(self.epoch, row["seq"], row["hash"], row["signature"])
 
@@ -178,7 +212,7 @@ class Store:
 
     async def recall(self, kind: str, key: str) -> Mapping[str, Any] | None:
         """A remembered value."""
-        async with self._read() as connection:
+        async with self._line.read() as connection:
             return await rows.memory(connection, kind, key)
 
     async def replace(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
@@ -213,23 +247,12 @@ class Store:
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[Writing]:
         """One writing transaction, serialised against every other; what it signed is remembered once it is durable."""
-        try:
-            async with self._turn:
-                unsealed = self._seal.catch_up()
-                if unsealed:
-                    raise JournalDown(f"{unsealed}: no change may start")
-                async with self._engine.begin() as connection:
-                    writing = Writing(connection, self._seal, self.epoch)
-                    yield writing
-                for head in writing.signed:
-                    self._seal.note(head)
-        except SQLAlchemyError as fault:
-            raise JournalDown(f"the store cannot be written ({words(fault)}): no change may start") from fault
-
-    @asynccontextmanager
-    async def _read(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._engine.execution_options(**READ).begin() as connection:
-                yield connection
-        except SQLAlchemyError as fault:
-            raise JournalDown(f"the store cannot be read ({words(fault)})") from fault
+        consequence = ": no change may start"
+        unsealed = self._seal.catch_up()
+        if unsealed:
+            raise JournalDown(f"{unsealed}{consequence}")
+        async with self._line.write(consequence) as connection:
+            writing = Writing(connection, self._seal, self.epoch)
+            yield writing
+        for head in writing.signed:
+            self._seal.note(head)

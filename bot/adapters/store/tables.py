@@ -1,9 +1,25 @@
 """What does the store keep? One schema for SQLite and PostgreSQL."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    text,
+)
 
-SCHEMA = 1
-"""The version this program writes and reads. A newer one is refused: an older program would not keep its promises."""
+SCHEMA = 2
+"""The version this program writes and reads. A newer one is refused: an older program would not keep its promises.
+
+Whoever raises it adds a script to `migrations/versions`; the tables here and in `past/tables.py` are what a new store
+gets, and what the scripts lead to.
+"""
 
 metadata = MetaData()
 
@@ -14,6 +30,14 @@ meta = Table(
     Column("value", Text, nullable=False),
 )
 """`schema`, and `epoch`: the UUID of this log."""
+
+revision = Table(
+    "alembic_version",
+    metadata,
+    Column("version_num", String(32)),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own note of the script that was run last: the schema's number. What counts is `meta`."""
 
 tail = Table(
     "tail",

@@ -204,7 +204,7 @@ async def fill(store: Store) -> None:
 async def test_a_full_disk_lets_no_change_run_and_reads_go_on(tmp_path: Path) -> None:
     await begun(tmp_path)
     store = await Store.open(tmp_path, FakeClock())
-    async with store._engine.connect() as connection:
+    async with store._line.engine.connect() as connection:
         pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar()
         await connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     with pytest.raises(JournalDown, match="full"):

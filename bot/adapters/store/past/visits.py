@@ -1,0 +1,147 @@
+"""What did visits leave: each host's status, its faults, its kernel settings?"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.adapters.store import rows
+from bot.adapters.store.past import series
+from bot.adapters.store.past.put import micro, moment, text, upsert
+from bot.adapters.store.past.tables import faults, settings, visits
+from bot.core.fault import Fault, Stage, ended, with_told
+from bot.core.past import Setting
+from bot.core.report import HostReport
+from bot.engine.sweep_ports import Visited
+
+UNRESOLVED = [stage.value for stage in Stage if stage is not Stage.RESOLVED]
+
+Values = dict[str, tuple[str, int, str | None]]
+"""A host's settings: key to value, since when (microseconds), and the value before."""
+
+
+async def store(connection: AsyncConnection, visited: Visited) -> None:
+    """Everything that a run or an ask saw."""
+    at = micro(visited.at)
+    place = {"sweep": visited.sweep, "at": at, "run": visited.run}
+    seen = [
+        {
+            **place,
+            "host": host.host,
+            "status": host.status.value,
+            "reason": text(host.failure.reason) if host.failure else "",
+        }
+        for host in visited.hosts
+    ]
+    await upsert(connection, visits, seen)
+    await series.put(connection, visited.hosts, visited.at)
+    await _put_settings(connection, visited.hosts, at)
+    await put_faults(connection, visited.faults, judged=True)
+
+
+async def statuses(
+    connection: AsyncConnection, hosts: Sequence[str], sweep: str, last: int
+) -> Mapping[str, Sequence[tuple[datetime, str]]]:
+    """See `History.statuses`."""
+    found: dict[str, list[tuple[datetime, str]]] = {host: [] for host in hosts}
+    runs = select(visits.c.at, visits.c.run).where(visits.c.sweep == sweep).distinct()
+    newest = runs.order_by(visits.c.at.desc(), visits.c.run.desc()).limit(last)
+    moments = [(row["at"], row["run"]) for row in await rows.every(connection, newest)]
+    if not moments:
+        return found
+    wanted = select(visits.c.at, visits.c.run, visits.c.host, visits.c.status).where(
+        visits.c.sweep == sweep, visits.c.at >= moments[-1][0]
+    )
+    known = set(moments)
+    for at, run, host, status in (await connection.execute(wanted.order_by(visits.c.at, visits.c.run))).all():
+        if host in found and (at, run) in known:
+            found[host].append((moment(at), status))
+    return found
+
+
+# --- faults --------------------------------------------------------------------------------------------------------
+
+
+async def get_faults(
+    connection: AsyncConnection, hosts: Sequence[str] | None, since: datetime | None
+) -> Sequence[Fault]:
+    """See `History.faults`."""
+    there: ColumnElement[bool] = faults.c.stage.in_(UNRESOLVED)
+    if since is not None:
+        there |= (faults.c.stage == Stage.RESOLVED.value) & (faults.c.ended > micro(since))
+    wanted = select(faults.c.body).where(there).order_by(faults.c.host, faults.c.fingerprint)
+    if hosts is not None:
+        wanted = wanted.where(faults.c.host.in_(hosts))
+    return [_fault(row["body"]) for row in await rows.every(connection, wanted)]
+
+
+async def put_faults(connection: AsyncConnection, given: Sequence[Fault], *, judged: bool) -> None:
+    """Store faults as judged, or only what was told of them; of each channel the newest `Told` counts."""
+    if not given:
+        return
+    wanted = select(faults.c.body).where(faults.c.host.in_({fault.host for fault in given}))
+    stored = [_fault(row["body"]) for row in await rows.every(connection, wanted)]
+    held = {(fault.host, fault.fingerprint): fault for fault in stored}
+    kept = {}
+    for fault in given:
+        before = held.get((fault.host, fault.fingerprint))
+        if before is None:
+            kept[fault.host, fault.fingerprint] = fault
+        elif judged:
+            kept[fault.host, fault.fingerprint] = with_told(fault, before.told)
+        else:
+            kept[fault.host, fault.fingerprint] = with_told(before, fault.told)
+    await upsert(connection, faults, [_fault_row(fault) for fault in kept.values()])
+
+
+def _fault(body: str) -> Fault:
+    return Fault.model_validate_json(body)
+
+
+def _fault_row(fault: Fault) -> Mapping[str, Any]:
+    return {
+        "host": fault.host,
+        "fingerprint": fault.fingerprint,
+        "stage": fault.stage.value,
+        "ended": micro(ended(fault)),
+        "body": fault.model_dump_json(),
+    }
+
+
+# --- kernel settings -----------------------------------------------------------------------------------------------
+
+
+async def get_settings(connection: AsyncConnection, hosts: Sequence[str]) -> Sequence[Setting]:
+    """See `History.settings`."""
+    wanted = select(settings).where(settings.c.host.in_(hosts)).order_by(settings.c.host)
+    return [
+        Setting(row["host"], key, value, moment(since), before)
+        for row in await rows.every(connection, wanted)
+        for key, (value, since, before) in sorted(json.loads(row["body"]).items())
+    ]
+
+
+async def _put_settings(connection: AsyncConnection, hosts: Sequence[HostReport], at: int) -> None:
+    told = {host.host: host.settings for host in hosts if host.settings}
+    stored = await rows.every(connection, select(settings).where(settings.c.host.in_(told)))
+    held: dict[str, Values] = {row["host"]: json.loads(row["body"]) for row in stored}
+    newer = {row["host"] for row in stored if row["seen"] > at}
+    kept = [
+        {"host": host, "seen": at, "body": json.dumps(_moved(held.get(host, {}), values, at))}
+        for host, values in told.items()
+        if host not in newer
+    ]
+    await upsert(connection, settings, kept)
+
+
+def _moved(held: Values, values: Mapping[str, str], at: int) -> Values:
+    """The settings after a visit; what it did not read stays as it was."""
+    moved = dict(held)
+    for key, value in values.items():
+        before = held.get(key)
+        if before is None or before[0] != value:
+            moved[key] = (value, at, None if before is None else before[0])
+    return moved
