@@ -11,15 +11,13 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from bot.core.host import Host, Inventory
 from bot.core.report import Risk
+from bot.core.selector import covers, means
+from bot.core.window import Window, why_inside
 
 _ORDER = {Risk.LOW: 1, Risk.MEDIUM: 2, Risk.HIGH: 3}
-_DAY = 24 * 60
-WEEK = 7 * _DAY
-"""Minutes in a week: the unit of weekly freeze windows, counted from Monday 00:00."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +108,6 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Freeze:
-    """When nothing may be changed: one span (`start`, `end`, aware), or a weekly one in minutes from Monday 00:00.
-
-    A weekly window is wall-clock time in `zone`, so it keeps its hours through summer time; `weekly[1] < weekly[0]`
-    wraps over the week's end. `end` is exclusive.
-    """
-
-    why: str
-    hosts: str = "all"
-    start: datetime | None = None
-    end: datetime | None = None
-    weekly: tuple[int, int] | None = None
-    zone: str = "UTC"
-
-
-@dataclass(frozen=True, slots=True)
 class Policy:
     """The access policy as read from `policy.yaml`; `version` is the SHA-256 of the file's bytes, "none" if absent.
 
@@ -141,30 +123,13 @@ class Policy:
     groups: Mapping[str, Group] = field(default_factory=lambda: MappingProxyType({}))
     rules: tuple[Rule, ...] = ()
     self_approval: Risk | None = None
-    freezes: tuple[Freeze, ...] = ()
+    freezes: tuple[Window, ...] = ()
     strangers_ask: bool = True
     unhalt: int = 2
     empty: str = ""
 
 
 NO_POLICY = "no access policy: write inventory/policy.yaml with people, groups and rules"
-
-
-def covers(selector: str, host: Host) -> bool:
-    """Whether a policy's host selector takes in `host`: the same terms as TARGET, `!term` takes hosts away again."""
-    terms = [term.strip() for term in selector.split(",") if term.strip()]
-    wanted = [term for term in terms if not term.startswith("!")] or ["all"][: len(terms)]
-    unwanted = [term[1:].strip() for term in terms if term.startswith("!")]
-    return any(_means(term, host) for term in wanted) and not any(_means(term, host) for term in unwanted)
-
-
-def _means(term: str, host: Host) -> bool:
-    if term == "all" or term in (host.name, host.address) or term in host.groups:
-        return True
-    label, sign, value = term.partition("=")
-    if sign:
-        return label in host.labels and fnmatchcase(host.labels[label], value)
-    return fnmatchcase(host.name, term)
 
 
 def unmatched(policy: Policy, inventory: Inventory) -> tuple[str, ...]:
@@ -175,7 +140,7 @@ def unmatched(policy: Policy, inventory: Inventory) -> tuple[str, ...]:
         f"{place}: no host is {term!r}".removeprefix(": ")
         for place, selector in selectors
         for term in (part.strip().removeprefix("!").strip() for part in selector.split(","))
-        if term != "all" and not any(_means(term, host) for host in hosts)
+        if term != "all" and not any(means(term, host) for host in hosts)
     )
 
 
@@ -252,6 +217,21 @@ def eligible(policy: Policy, groups: Sequence[str], standing: Standing) -> str |
     )
 
 
+def mute(policy: Policy, standing: Standing) -> str:
+    """Why somebody may not decide what is told and looked at (silences, pauses), or "".
+
+    People of the policy may; where it names nobody, only whoever sits at the terminal.
+    """
+    if standing.fault:
+        return standing.fault
+    if policy.people:
+        known = person(policy, standing.actor) is not None
+        return "" if known else "nobody in the access policy has that id: add it to a person in policy.yaml"
+    if standing.actor.kind == "terminal":
+        return ""
+    return "no access policy says who that is: write inventory/policy.yaml, or use the terminal"
+
+
 def approvers(policy: Policy, groups: Sequence[str], without: Collection[str] = ()) -> str:
     """Who is in these groups, each once, for people: "alice, bob, Slack user group S0123"."""
     names = dict.fromkeys(
@@ -280,13 +260,4 @@ def may_approve_own(policy: Policy, risk: Risk) -> bool:
 
 def frozen(policy: Policy, host: Host, now: datetime) -> str:
     """Why nothing may change on `host` at `now` (aware), or "" when no freeze window is open."""
-    return next((freeze.why for freeze in policy.freezes if covers(freeze.hosts, host) and _open(freeze, now)), "")
-
-
-def _open(freeze: Freeze, now: datetime) -> bool:
-    if freeze.weekly is None:
-        return (freeze.start is None or freeze.start <= now) and (freeze.end is None or now < freeze.end)
-    local = now.astimezone(ZoneInfo(freeze.zone))
-    minute = local.weekday() * _DAY + local.hour * 60 + local.minute
-    first, last = freeze.weekly
-    return first <= minute < last if first < last else minute >= first or minute < last
+    return why_inside(policy.freezes, now, host)

@@ -30,6 +30,26 @@ def select(inventory: Inventory, target: str) -> tuple[Host, ...]:
     return tuple(host for name, host in inventory.hosts.items() if name in chosen)
 
 
+def covers(selector: str, host: Host) -> bool:
+    """Whether a selector of the policy or of a window takes in `host`: the same terms, a term that means no host is no
+    fault.
+    """
+    terms = [term.strip() for term in selector.split(",") if term.strip()]
+    wanted = [term for term in terms if not term.startswith("!")] or [ALL][: len(terms)]
+    unwanted = [term[1:].strip() for term in terms if term.startswith("!")]
+    return any(means(term, host) for term in wanted) and not any(means(term, host) for term in unwanted)
+
+
+def means(term: str, host: Host) -> bool:
+    """Whether one term (without `!`) takes in `host`."""
+    if term == ALL or term in (host.name, host.address) or term in host.groups:
+        return True
+    label, sign, value = term.partition("=")
+    if sign:
+        return label in host.labels and fnmatchcase(host.labels[label], value)
+    return fnmatchcase(host.name, term)
+
+
 def _meant(inventory: Inventory, term: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(_matches(inventory, term)))
     if not names:

@@ -15,7 +15,8 @@ from bot.core.approval import stamp
 from bot.core.audit import Event
 from bot.core.errors import AskError, nearest
 from bot.core.host import Host
-from bot.core.policy import Policy, Standing, covers, person
+from bot.core.policy import Policy, Standing, mute
+from bot.core.selector import covers
 from bot.core.sweep import DAY, Silence
 from bot.core.text import neutral
 
@@ -107,17 +108,9 @@ def refused(standing: Standing, why: str, now: datetime) -> Event:
 
 
 def _may(standing: Standing, policy: Policy) -> None:
-    """People of the policy may; where it names nobody, only whoever sits at the terminal."""
-    if standing.fault:
-        raise AskError(f"{standing.actor.key} may not silence anything: {standing.fault}")
-    if policy.people:
-        if person(policy, standing.actor) is None:
-            raise AskError(
-                f"{standing.actor.key} is nobody in the access policy: add the id to a person under `people` in "
-                "policy.yaml"
-            )
-    elif standing.actor.kind != "terminal":
-        raise AskError("no access policy says who you are: write inventory/policy.yaml, or use `netdiag silence`")
+    fault = mute(policy, standing)
+    if fault:
+        raise AskError(f"{standing.actor.key} may not silence anything: {fault}")
 
 
 def _event(kind: str, silence: Silence, standing: Standing, now: datetime) -> Event:

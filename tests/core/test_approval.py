@@ -24,8 +24,9 @@ from bot.core.approval import (
 )
 from bot.core.change import Change
 from bot.core.host import Host
-from bot.core.policy import Approve, Freeze, Group, Policy, Rule, Standing
+from bot.core.policy import Approve, Group, Policy, Rule, Standing
 from bot.core.report import Risk
+from bot.core.window import Window
 from tests.fakes.approval import ALICE, BOB, CAROL, DAVE, HOST, POLICY, change, ground, proposed, slack, terminal
 from tests.fakes.clock import START
 
@@ -170,7 +171,7 @@ def test_a_proposal_says_who_must_approve_it() -> None:
     ("at", "made", "told"),
     [
         (ground(policy=Policy()), change(), "no access policy"),
-        (ground(policy=replace(POLICY, freezes=(Freeze("year end"),))), change(), "frozen on node-3: year end"),
+        (ground(policy=replace(POLICY, freezes=(Window("year end"),))), change(), "frozen on node-3: year end"),
         (ground(), change(expires="2030-05-13T09:30:01Z"), "longer than the policy's 30 min"),
         (ground(), change(reversible=False), "longer than the policy's 15 min"),
         (ground(host=Host(name="node-4", address="192.0.2.14")), change(), "is for node-3, not for node-4"),
@@ -424,7 +425,7 @@ def policies() -> dict[str, Policy]:
         ),
         "the rule is gone": replace(POLICY, rules=()),
         "it is never allowed now": replace(POLICY, rules=(Rule("all", low, None),)),
-        "a freeze began": replace(POLICY, freezes=(Freeze("incident"),)),
+        "a freeze began": replace(POLICY, freezes=(Window("incident"),)),
         "the time was cut": replace(POLICY, rules=(Rule("all", low, Approve(1, ("net-oncall",), 5)),)),
     }
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from bot.core import policy as access
 from bot.core.errors import AskError
 from bot.core.host import Host, Inventory
-from bot.core.policy import Actor, Approve, Denied, Freeze, Group, Policy, Requirement, Rule, Standing
+from bot.core.policy import Actor, Approve, Denied, Group, Policy, Requirement, Rule, Standing
 from bot.core.report import Risk
-from bot.core.selector import select
+from bot.core.selector import covers, select
+from bot.core.window import Window
 from tests.fakes.approval import ALICE, BOB, DAVE, HOST, POLICY, slack, terminal
 
 LOW = frozenset({Risk.LOW})
@@ -44,7 +45,7 @@ def need(policy: Policy, risk: Risk = Risk.LOW, *, reversible: bool = True, acti
     ],
 )
 def test_a_selector_takes_in_a_host_or_not(selector: str, matches: bool) -> None:
-    assert access.covers(selector, HOST) is matches
+    assert covers(selector, HOST) is matches
 
 
 def test_the_first_rule_that_matches_answers() -> None:
@@ -142,7 +143,7 @@ def test_no_group_makes_nobody_eligible() -> None:
     assert isinstance(access.eligible(POLICY, ("gone",), slack(ALICE)), Denied)
 
 
-WEEKEND = Freeze("weekend", weekly=(4 * 1440 + 16 * 60, 7 * 60), zone="Europe/Berlin")
+WEEKEND = Window("weekend", weekly=(4 * 1440 + 16 * 60, 7 * 60), zone="Europe/Berlin")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_a_weekly_freeze_keeps_its_hours_through_summer_time(when: datetime, fro
 
 def test_a_freeze_binds_its_hosts_from_its_start_to_before_its_end() -> None:
     start, end = datetime(2030, 5, 1, tzinfo=UTC), datetime(2030, 5, 2, tzinfo=UTC)
-    policy = replace(POLICY, freezes=(Freeze("release", "role=ingress", start, end),))
+    policy = replace(POLICY, freezes=(Window("release", "role=ingress", start, end),))
     assert access.frozen(policy, HOST, start) == "release"
     assert access.frozen(policy, HOST, end) == ""
     assert access.frozen(policy, Host(name="node-4", address="192.0.2.14"), start) == ""
@@ -201,7 +202,7 @@ TERMS = st.sampled_from(
 @given(st.lists(st.tuples(st.sampled_from(["", "!", "! "]), TERMS), min_size=1, max_size=4))
 def test_a_rules_hosts_are_the_hosts_that_the_same_words_mean_elsewhere(terms: list[tuple[str, str]]) -> None:
     selector = ", ".join(sign + term for sign, term in terms)
-    covered = {host.name for host in FLEET.hosts.values() if access.covers(selector, host)}
+    covered = {host.name for host in FLEET.hosts.values() if covers(selector, host)}
     try:
         assert covered == {host.name for host in select(FLEET, selector)}
     except AskError:

@@ -63,7 +63,7 @@ def test_people_of_the_policy_may_silence_and_it_is_logged() -> None:
         (slack("T0TEAM:U0MALLORY"), POLICY, "nobody in the access policy"),
         (terminal("mallory"), POLICY, "nobody in the access policy"),
         (slack(ALICE, fault="deactivated"), POLICY, "deactivated"),
-        (slack(ALICE), Policy(), "no access policy says who you are"),
+        (slack(ALICE), Policy(), "no access policy says who that is"),
     ],
 )
 def test_nobody_else_may_silence_or_end_a_silence(who, policy, fault) -> None:

@@ -8,28 +8,24 @@ import hashlib
 import re
 import stat
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.adapters.files import strict_yaml
 from bot.adapters.files.strict_yaml import Document
+from bot.adapters.files.times import WindowEntry, seconds, window
 from bot.adapters.files.validate import validate
 from bot.core.errors import ConfigError, nearest
-from bot.core.policy import NO_POLICY, WEEK, Approve, Freeze, Group, Policy, Rule
+from bot.core.policy import NO_POLICY, Approve, Group, Policy, Rule
 from bot.core.report import Risk
+from bot.core.window import Window
 
 FILE = "policy.yaml"
 _SLACK_USER = re.compile(r"(T[A-Z0-9]{2,}:)?[UW][A-Z0-9]{2,}")
 _SLACK_GROUP = re.compile(r"S[A-Z0-9]{2,}")
 _UNIX_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?")
-_SPAN = re.compile(r"([0-9]{1,6})(s|m|h|d)")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_WEEKLY = re.compile(r"(\w{3}) ([01]?\d|2[0-3]):([0-5]\d) ?- ?(\w{3}) ([01]?\d|2[0-3]):([0-5]\d)")
 
 
 class _Model(BaseModel):
@@ -58,15 +54,6 @@ class _Rule(_Model):
     approve: _Approve | Literal["never"]
 
 
-class _Freeze(_Model):
-    why: str = Field(min_length=1)
-    hosts: str = "all"
-    from_: str | None = Field(default=None, alias="from")
-    until: str | None = None
-    weekly: str | None = None
-    zone: str = "UTC"
-
-
 class _Halt(_Model):
     people: int = Field(default=2, ge=1, le=20)
 
@@ -78,7 +65,7 @@ class _File(_Model):
     self_approval: Literal["never", "low", "medium", "high"] = "never"
     requesters: Literal["anyone", "people"] = "anyone"
     halt: _Halt = Field(default_factory=_Halt)
-    freeze: list[_Freeze] = Field(default_factory=list)
+    freeze: list[WindowEntry] = Field(default_factory=list)
 
 
 def load_policy(directory: Path) -> Policy:
@@ -120,7 +107,7 @@ def read_policy(content: bytes, file: str, version: str) -> Policy:
         return Policy(version=version, empty=f"{NO_POLICY} ({file} is empty)")
     parsed = validate(_File, document)
     faults = [*_people_faults(document, parsed), *_group_faults(document, parsed), *_rule_faults(document, parsed)]
-    freezes = [_freeze(document, index, window, faults) for index, window in enumerate(parsed.freeze)]
+    freezes = [_freeze(document, index, entry, faults) for index, entry in enumerate(parsed.freeze)]
     if faults:
         raise ConfigError("\n".join(faults))
     return Policy(
@@ -129,7 +116,7 @@ def read_policy(content: bytes, file: str, version: str) -> Policy:
         groups={name: _group(members) for name, members in parsed.groups.items()},
         rules=tuple(_rule(document, index, rule) for index, rule in enumerate(parsed.rules)),
         self_approval=None if parsed.self_approval == "never" else Risk(parsed.self_approval),
-        freezes=tuple(window for window in freezes if window is not None),
+        freezes=tuple(freeze for freeze in freezes if freeze is not None),
         strangers_ask=parsed.requesters == "anyone",
         unhalt=parsed.halt.people,
         empty="" if parsed.rules else f"{file} has no rules, so nobody may approve anything: add `rules`",
@@ -201,7 +188,7 @@ def _rule_faults(document: Document, parsed: _File) -> Iterator[str]:
         if rule.approve == "never":
             continue
         place = document.place(("rules", index))
-        if _seconds(rule.approve.ttl) is None:
+        if seconds(rule.approve.ttl) is None:
             yield f'{place}: ttl: "{rule.approve.ttl}" is no span of time; write 30m, 2h or 90s'
         for name in rule.approve.from_:
             if name not in parsed.groups:
@@ -221,15 +208,10 @@ def _too_few(parsed: _File, approve: _Approve) -> str:
     return f"{approve.people} people are asked for, and {' and '.join(approve.from_)} has {len(members)}"
 
 
-def _seconds(text: str) -> int | None:
-    match = _SPAN.fullmatch(text)
-    return int(match[1]) * _UNITS[match[2]] or None if match else None
-
-
 def _rule(document: Document, index: int, rule: _Rule) -> Rule:
     asked = None
     if rule.approve != "never":
-        asked = Approve(rule.approve.people, tuple(rule.approve.from_), _seconds(rule.approve.ttl) or 0)
+        asked = Approve(rule.approve.people, tuple(rule.approve.from_), seconds(rule.approve.ttl) or 0)
     place = str(document.place(("rules", index)))
     return Rule(rule.hosts, frozenset(rule.risk), asked, tuple(rule.actions), place)
 
@@ -237,49 +219,9 @@ def _rule(document: Document, index: int, rule: _Rule) -> Rule:
 # --- freeze windows ------------------------------------------------------------------------------------------------
 
 
-def _freeze(document: Document, index: int, window: _Freeze, faults: list[str]) -> Freeze | None:
-    place = document.place(("freeze", index))
+def _freeze(document: Document, index: int, entry: WindowEntry, faults: list[str]) -> Window | None:
     try:
-        zone = ZoneInfo(window.zone)
-        _one_kind(window)
-        return Freeze(
-            why=window.why,
-            hosts=window.hosts,
-            start=_instant(window.from_, zone),
-            end=_instant(window.until, zone),
-            weekly=_weekly(window.weekly),
-            zone=window.zone,
-        )
-    except (KeyError, ValueError, OSError) as fault:  # ZoneInfo answers an unknown name in all three ways
-        said = (
-            f'no time zone "{window.zone}"; write one like Europe/Berlin' if isinstance(fault, KeyError) else str(fault)
-        )
-        faults.append(f"{place}: {said}")
+        return window(entry)
+    except ValueError as fault:
+        faults.append(f"{document.place(('freeze', index))}: {fault}")
         return None
-
-
-def _one_kind(window: _Freeze) -> None:
-    if (window.weekly is None) == (window.from_ is None and window.until is None):
-        raise ValueError("give either `weekly`, or `from` and `until`")
-
-
-def _instant(text: str | None, zone: ZoneInfo) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f'"{text}" is no time; write 2030-12-20T18:00') from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
-
-
-def _weekly(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    match = _WEEKLY.fullmatch(text.strip().lower())
-    if match is None or match[1] not in _DAYS or match[4] not in _DAYS:
-        raise ValueError(f'"{text}" is no weekly window; write "fri 16:00 - mon 07:00"')
-    first, last = ((_DAYS.index(match[at]) * 24 + int(match[at + 1])) * 60 + int(match[at + 2]) for at in (1, 4))
-    if first == last:
-        raise ValueError(f'"{text}" begins when it ends; write "mon 00:00 - sun 23:59" for always')
-    return first % WEEK, last % WEEK
