@@ -13,7 +13,7 @@ from bot.core.past import HostPast, Norm, Point, Setting
 from bot.core.policy import Standing
 from bot.core.report import HostReport, Report
 from bot.core.silence import Wanted
-from bot.core.sweep import Pause, Silence, Sweep
+from bot.core.sweep import Pause, Plan, Silence, Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,17 @@ class Painter(Protocol):
 
     async def history(self, past: HostPast, *, zone: str) -> Picture | None:
         """One host over time: its measures, and its faults as bands. None when nothing is known of it."""
+        ...
+
+
+class PlanSource(Protocol):
+    """Where the plan of sweeps is read, anew whenever its file changed."""
+
+    trouble: str
+    """What is wrong with the file while an older plan is kept; "" when nothing is."""
+
+    def plan(self) -> Plan:
+        """The plan in force. Never raises: a broken file keeps the plan before it, and `trouble` says so."""
         ...
 
 
