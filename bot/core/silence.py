@@ -92,14 +92,14 @@ def add(  # noqa: PLR0917 - what is asked, by whom, and what holds
         raise AskError(f'no finding is "{neutral(wanted.findings, 80)}"{nearest(wanted.findings, ids)}')
     until = now + timedelta(seconds=wanted.seconds)
     made = Silence(ident, wanted.hosts, wanted.findings, standing.actor.key, why, now, until)
-    return made, _event("SilenceAdded", made, standing, now)
+    return made, Event("SilenceAdded", standing.actor.key, stamp(now), data=_data(made))
 
 
 def end(silence: Silence, standing: Standing, policy: Policy, now: datetime) -> tuple[Silence, Event]:
     """The silence, taken back, and what to log. Everybody who may add one may end it. Raises AskError."""
     _may(standing, policy)
     ended = replace(silence, ended=now)
-    return ended, _event("SilenceEnded", ended, standing, now)
+    return ended, Event("SilenceEnded", standing.actor.key, stamp(now), data=_data(ended))
 
 
 def refused(standing: Standing, why: str, now: datetime) -> Event:
@@ -113,15 +113,14 @@ def _may(standing: Standing, policy: Policy) -> None:
         raise AskError(f"{standing.actor.key} may not silence anything: {fault}")
 
 
-def _event(kind: str, silence: Silence, standing: Standing, now: datetime) -> Event:
-    data = {
+def _data(silence: Silence) -> dict[str, str]:
+    return {
         "silence": silence.id,
         "hosts": silence.hosts,
         "findings": silence.findings,
         "until": stamp(silence.until),
         "why": silence.why,
     }
-    return Event(kind, standing.actor.key, stamp(now), data=data)
 
 
 def in_force(silence: Silence, now: datetime) -> bool:
