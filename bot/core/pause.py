@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from bot.core.approval import stamp
 from bot.core.audit import Event
 from bot.core.errors import AskError, nearest
-from bot.core.policy import Policy, Standing, mute
+from bot.core.policy import Policy, Standing, mute, person
 from bot.core.sweep import DAY, Pause, Plan, Sweep
 from bot.core.text import neutral
 
@@ -45,10 +45,10 @@ def paused(
         raise AskError(
             f"a pause lasts between one minute and {LONGEST // DAY} days; else write `enabled: false` in sweeps.yaml"
         )
-    who = standing.actor
-    made = Pause(sweep.name, who.display or who.key, said, now + timedelta(seconds=seconds))
+    key = standing.actor.key
+    made = Pause(sweep.name, person(policy, standing.actor) or key, said, now + timedelta(seconds=seconds))
     data = {"sweep": sweep.name, "until": stamp(made.until), "why": said}
-    return made, Event("SweepPaused", who.key, stamp(now), data=data)
+    return made, Event("SweepPaused", key, stamp(now), data=data)
 
 
 def resumed(

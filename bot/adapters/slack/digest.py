@@ -25,6 +25,7 @@ from bot.adapters.slack.report import Thread
 from bot.core.approval import stamp
 from bot.core.ask import Progress
 from bot.core.digest import Blind, Digest, Item, News, Open
+from bot.core.digest_words import COUNTED, GONE, HEADINGS, NAMES, age, counted, hosts_of, nothing, where
 from bot.core.outline import RANK, WORST_FIRST, few, plural
 from bot.core.report import Report, Status
 from bot.core.sweep import Sweep
@@ -32,50 +33,16 @@ from bot.core.text import neutral
 
 SILENCE = "silence.open"
 """The button that opens the form of a silence; its value is the key of the digest."""
-GONE = frozenset({News.BETTER, News.RESOLVED})
-"""News of what hurts no more, or less."""
-HEADINGS: Mapping[News, str] = {
-    News.NEW: "New",
-    News.REOPENED: "Back again",
-    News.WORSE: "Worse",
-    News.FLAPPING: "Flapping: comes and goes, told once until it settles",
-    News.SETTLED: "No longer flapping, still there",
-    News.FORECAST: "Limits ahead",
-    News.REMIND: "Still there, to be reminded of",
-    News.BETTER: "Better",
-    News.RESOLVED: "Resolved",
-}
-COUNTED: Mapping[News, str] = {
-    News.NEW: "new",
-    News.REOPENED: "back again",
-    News.WORSE: "worse",
-    News.FLAPPING: "flapping",
-    News.SETTLED: "settled",
-    News.FORECAST: "ahead",
-    News.REMIND: "still there",
-    News.BETTER: "better",
-    News.RESOLVED: "resolved",
-}
 ITEMS, OPENS, BLINDS = 10, 6, 5
 """Of each kind named in the parent message; all of them are in the file."""
-NAMES = 8
 HOSTS = 12
 """Hosts with a message of their own in the thread."""
 PLACES = 15
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 def name_of(sweep: Sweep) -> str:
     """What people call it."""
     return neutral(sweep.title or sweep.name, 80)
-
-
-def age(since: datetime, now: datetime) -> str:
-    """`5 min`, `3 h`, `4 d`: how long something has been so."""
-    seconds = max(0.0, (now - since).total_seconds())
-    if seconds < _HOUR:
-        return f"{max(1, round(seconds / _MINUTE))} min"
-    return f"{round(seconds / _HOUR)} h" if seconds < 2 * _DAY else f"{round(seconds / _DAY)} d"
 
 
 def progress(sweep: Sweep, step: Progress) -> Message:
@@ -91,15 +58,15 @@ def progress(sweep: Sweep, step: Progress) -> Message:
 
 def quiet(sweep: Sweep, digest: Digest) -> Message:
     """One line for a sweep with no news: what is open and what is unknown is not hidden by it."""
-    said = f"{_shape(digest)} {name_of(sweep)}: {_nothing(digest)}"
-    tail = [_hosts(digest, compared=False), *_held_words(digest)]
+    said = f"{_shape(digest)} {name_of(sweep)}: {nothing(digest)}"
+    tail = [hosts_of(digest, compared=False), *_held_words(digest)]
     told = line(run(said, bold=True, most=200), run(f"  {' · '.join(tail)}  "), when(stamp(digest.due)))
     return Message(fallback(said, *tail), (rich(told),))
 
 
 def parent(sweep: Sweep, digest: Digest, key: str) -> tuple[Message, ...]:
     """The digest in its message, and what did not fit into it for the thread. `key` is what the buttons carry."""
-    head = f"{_shape(digest)} {name_of(sweep)}: {_counts(digest)}"
+    head = f"{_shape(digest)} {name_of(sweep)}: {counted(digest)}"
     blocks = [header(head), rich(*_state(digest))]
     for news in News:
         blocks += _section(digest, news)
@@ -113,8 +80,8 @@ def parent(sweep: Sweep, digest: Digest, key: str) -> tuple[Message, ...]:
         blocks.append(_button(key))
     due = f"{digest.due:%Y-%m-%d %H:%M} UTC"
     blocks.append(context(f"sweep {sweep.name} · due {due} · {digest.seconds:.1f} s · run {digest.run}"))
-    urgent = [f"{item.title or item.id}: {_where(item)}" for item in digest.items if item.news not in GONE]
-    return packed(fallback(head, *urgent[:3], _hosts(digest)), blocks)
+    urgent = [f"{item.title or item.id}: {where(item)}" for item in digest.items if item.news not in GONE]
+    return packed(fallback(head, *urgent[:3], hosts_of(digest)), blocks)
 
 
 def thread(sweep: Sweep, digest: Digest, report: Report | None, pages: str = "") -> Thread:
@@ -162,7 +129,7 @@ def cut(digest: Digest) -> bool:
 
 def full_text(sweep: Sweep, digest: Digest) -> str:
     """The whole digest as plain text, nothing cut, for the file."""
-    lines = [f"{name_of(sweep)}, sweep {sweep.name}, due {stamp(digest.due)}, run {digest.run}", _hosts(digest)]
+    lines = [f"{name_of(sweep)}, sweep {sweep.name}, due {stamp(digest.due)}, run {digest.run}", hosts_of(digest)]
     lines += [neutral(row, 1_000) for row in digest.missed]
     for item in digest.items:
         lines += ["", f"{COUNTED[item.news]}: {SEVERITY[item.severity]} {item.id} {neutral(item.title)}"]
@@ -189,34 +156,10 @@ def _shape(digest: Digest) -> str:
     return "✔" if digest.items and not digest.open and Status.UNKNOWN not in bad else "·"
 
 
-def _counts(digest: Digest) -> str:
-    told = [(sum(item.news is news for item in digest.items), COUNTED[news]) for news in News]
-    said = [f"{count} {word}" for count, word in told if count]
-    fresh = sum(len(blind.hosts) for blind in digest.blind if blind.news and blind.whole)
-    said += [f"{plural(fresh, 'host')} not readable"] if fresh else []
-    return ", ".join(said) or _nothing(digest)
-
-
-def _nothing(digest: Digest) -> str:
-    return f"nothing new, {len(digest.open)} still open" if digest.open else "nothing new"
-
-
-def _hosts(digest: Digest, *, compared: bool = True) -> str:
-    """`200 hosts: 2 critical (+1), 1 unknown, 197 ok (-1)`: now, and against the last sweep."""
-    before = digest.before or {}
-    said = []
-    for status in WORST_FIRST:
-        now, was = digest.hosts.get(status, 0), before.get(status, 0)
-        moved = f" ({now - was:+d})" if compared and digest.before is not None and now != was else ""
-        if now or moved:
-            said.append(f"{now} {status}{moved}")
-    return f"{plural(sum(digest.hosts.values()), 'host')}: {', '.join(said) or 'none was read'}"
-
-
 def _state(digest: Digest) -> Iterator[Element]:
     compared = ", as at the last sweep" if digest.before is not None and digest.before == digest.hosts else ""
     compared = ", the first sweep" if digest.before is None else compared
-    yield line(run(_hosts(digest), bold=True), run(f"{compared}  "), when(stamp(digest.due)))
+    yield line(run(hosts_of(digest), bold=True), run(f"{compared}  "), when(stamp(digest.due)))
     for row in digest.missed:
         yield line(run("▲ ", bold=True), run(row, most=400))
 
@@ -239,22 +182,18 @@ def _item(item: Item, digest: Digest) -> Element:
     long = age(oldest, digest.due)
     if item.news in GONE:
         end = f" after {long}" if item.news is News.RESOLVED else f", now {SEVERITY[item.severity]}"
-        return line(run("✔ ", bold=True), run(title, bold=True, most=150), run(f": {_where(item)}{end}", most=400))
+        return line(run("✔ ", bold=True), run(title, bold=True, most=150), run(f": {where(item)}{end}", most=400))
     tail = [run(f" (explains {len(item.explains)} more)", italic=True)] if item.explains else []
     since = f", for {long}" if item.news in (News.REMIND, News.WORSE, News.SETTLED, News.FLAPPING) else ""
     mark = run(f"{SEVERITY[item.severity]} ", bold=True)
     if len({place.host for place in places}) == 1:
-        return line(mark, run(f"{_where(item)} ", bold=True), run(f"{places[0].summary}{since}", most=400), *tail)
+        return line(mark, run(f"{where(item)} ", bold=True), run(f"{places[0].summary}{since}", most=400), *tail)
     return line(
         mark,
         run(f"{len({place.host for place in places})} hosts: {title}{since}", bold=True, most=220),
-        run(f": {_where(item)}. Such as: {neutral(places[0].summary, 220)}" if places else "", most=600),
+        run(f": {where(item)}. Such as: {neutral(places[0].summary, 220)}" if places else "", most=600),
         *tail,
     )
-
-
-def _where(item: Item) -> str:
-    return few(tuple(dict.fromkeys(neutral(place.host, 80) for place in item.places)), NAMES)
 
 
 def _opens(digest: Digest) -> Iterator[Element]:

@@ -23,6 +23,7 @@ from bot.adapters.slack.posts import Posts
 from bot.adapters.slack.talk import told
 from bot.core.ask import Progress
 from bot.core.digest import Digest
+from bot.core.digest_words import GONE
 from bot.core.report import Report
 from bot.core.sweep import Quiet, Sweep
 from bot.engine.ports import Journal, JournalDown
@@ -164,7 +165,7 @@ class SlackHerald:
         causes = [
             (place.host, place.fingerprint, item.title or item.id)
             for item in digest.items
-            if item.news not in words.GONE
+            if item.news not in GONE
             for place in item.places
         ]
         verdict = Verdict(posted.channel, posted.ts, parent.text, parent.blocks, tuple(causes[:CAUSES]))

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bot.adapters.slack.digest import age
 from bot.adapters.slack.pieces import (
     Block,
     Element,
@@ -23,6 +22,7 @@ from bot.adapters.slack.pieces import (
 )
 from bot.core.approval import stamp
 from bot.core.digest import News
+from bot.core.digest_words import age
 from bot.core.fire import Fire, Phase
 from bot.core.outline import plural
 from bot.core.sweep import Silence
