@@ -12,11 +12,12 @@ from bot.core.change import Argv, Check, Plan
 from bot.core.expect import ipvs as meant
 from bot.core.report import Risk
 from bot.core.snapshot import Snapshot
+from bot.probes.endpoints import EndpointsFacts
 from bot.probes.ipvs import IpvsFacts, RealServer
 from bot.probes.netns import Namespace, NetnsFacts
 
-DRAIN = 45
-"""Seconds in which connections must have ended; with the rest of a change they fit the time that a claim holds."""
+DRAIN, DRAIN_WATCHED = 45, 5
+"""Seconds in which connections must have ended: less where two sync periods are watched afterwards."""
 SYNC = 31
 """Seconds, just more than kube-proxy's sync period (30 s): a server that is put in again shows within two of them."""
 
@@ -89,9 +90,14 @@ def _unsafe(server: RealServer, snapshot: Snapshot) -> str:
     except ValueError as fault:
         return f"what the inventory expects cannot be read: {fault}"
     here, service = server.address, server.service
+    kubernetes = snapshot.facts("endpoints")
+    named = kubernetes.services.get(service, []) if isinstance(kubernetes, EndpointsFacts) else []
     reasons = (
         (service.startswith("mark "), "a service by firewall mark may stand for many addresses: nothing is taken out"),
         (here in expected, f"the inventory names {here} for {service}: mend the server, or the inventory"),
+        (here in named, f"Kubernetes names {here} as an endpoint of {service}: it belongs there"),
+        (server.left_alone, f"{service} is one that kube-proxy is told to leave alone (excludeCIDRs)"),
+        (server.appeared, f"{here} was put in during the visit: whoever keeps the table is at work"),
         (not server.others_weighted, f"{here} is the last real server of {service} that may get connections"),
         (server.accepted > 0, f"{here} accepted a connection from the director: it is there"),
         (server.forward not in FORWARD, f"{here} is reached by {server.forward}: it could not be put back as it is"),
@@ -120,7 +126,8 @@ def _plan(server: RealServer, space: Namespace, owner: str) -> Plan:
     remove, put_in = ipvsadm("-d"), ipvsadm("-a", flag, "-w", weight)
     only_drain = server.established > 0 and server.weight > 0
     watch = tuple(script(ABSENT, str(SYNC)) for _period in range(2)) if owner in SYNCING else ()
-    wait = script(DRAINED, str(5 if watch else DRAIN))
+    patience = DRAIN_WATCHED if watch else DRAIN
+    wait = script(DRAINED, str(patience))
     after = f"{flag} -w 0 0 0, others yes" if only_drain else "absent, others yes"
     before = (drain,) if only_drain else (remove, *watch) if server.weight == 0 else (drain, wait, remove, *watch)
     return Plan(
@@ -132,6 +139,7 @@ def _plan(server: RealServer, space: Namespace, owner: str) -> Plan:
         summary=_summary(server, space, only_drain=only_drain),
         impact=_impact(server, only_drain=only_drain),
         not_fixed=_not_fixed(owner, only_drain=only_drain),
+        takes=patience * (wait in before) + SYNC * len(watch) * (not only_drain),
     )
 
 

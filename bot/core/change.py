@@ -53,6 +53,8 @@ class Plan(_Value):
     impact: str
     not_fixed: str = ""
     """What this does not fix, said before anybody approves it."""
+    takes: int = Field(default=0, ge=0, le=600)
+    """Seconds that its steps may wait on purpose (a drain, a period to watch): the claim holds as much longer."""
 
 
 class FollowUp(_Value):
@@ -95,7 +97,10 @@ class Change(_Value):
 
     def canonical(self) -> bytes:
         """RFC 8785 JSON of the whole change: what is digested, logged and rendered."""
-        return rfc8785.dumps(self.model_dump(mode="json", by_alias=True))
+        document = self.model_dump(mode="json", by_alias=True)
+        if not self.plan.takes:  # a change from before plans told it has the digest that it had
+            del document["plan"]["takes"]
+        return rfc8785.dumps(document)
 
     @property
     def digest(self) -> str:

@@ -58,10 +58,13 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Groups by pid and service; by pid what is local, and how many services and servers there are."""
+    """Groups by pid and service; by pid what is local, what the table's owner leaves alone, and how many services and
+    servers there are.
+    """
 
     groups: Mapping[tuple[int, str], Group]
     local: Mapping[int, Local]
+    excluded: Mapping[int, Local]
     services: Mapping[int, int]
     servers: Mapping[int, int]
 
@@ -78,15 +81,19 @@ class Index:
                 group.ports[server.at.port] += 1
                 group.ports_of.setdefault(server.at.address, []).append(server.at.port)
         places: dict[int, list[str]] = {}
+        alone: dict[int, list[str]] = {}
         for look in looks:
             for (pid, service, at), said in look.verdicts.items():
                 if said == "accepted" and (pid, service) in groups:
                     groups[pid, service].accepting.add(at)
             for pid, told in look.local.items():
                 places.setdefault(pid, []).extend(told)
+            for pid, told in look.excluded.items():
+                alone.setdefault(pid, []).extend(told)
         return Index(
             groups,
             {pid: Local.of(told) for pid, told in places.items()},
+            {pid: Local.of(told) for pid, told in alone.items()},
             Counter(pid for pid, _one in last.services),
             Counter(key[0] for key in last.servers),
         )

@@ -30,6 +30,7 @@ class Look:
     timeouts: dict[int, str] = field(default_factory=dict)
     sysctls: dict[int, dict[str, str]] = field(default_factory=dict)
     local: dict[int, list[str]] = field(default_factory=dict)
+    excluded: dict[int, list[str]] = field(default_factory=dict)
     dialler: bool = True
 
 
@@ -108,5 +109,6 @@ _DETAILS = {
     "timeout": lambda look, pid, rest: look.timeouts.__setitem__(pid, " ".join(rest)),
     "sysctl": _sysctl,
     "local": lambda look, pid, rest: look.local.setdefault(pid, []).append(rest[0]),
+    "excluded": lambda look, pid, rest: look.excluded.setdefault(pid, []).append(rest[0]),
     "connect": _verdict,
 }

@@ -62,7 +62,17 @@ if [ "$SAMPLE" = 1 ]; then
         continue
       space=$(readlink "/proc/$pid/ns/net"); space=${space#net:[}; space=${space%]}
       for table in $tables; do
-        case " $space_of " in *" $table:$space "*) echo "owner $table $name" ;; esac
+        case " $space_of " in *" $table:$space "*) echo "owner $table $name" ;; *) continue ;; esac
+        [ "$name" = kube-proxy ] || continue
+        # addresses that it was told to leave alone, on its command line or in the configuration that this names
+        words=$(tr '\0' '\n' <"/proc/$pid/cmdline")
+        file=$(printf '%s\n' "$words" | sed -n 's/^--config=//p')
+        {
+          printf '%s\n' "$words" | sed -n 's/^--ipvs-exclude-cidrs=//p' | tr ',' '\n'
+          [ ! -f "/proc/$pid/root$file" ] ||
+            sed -n '/excludeCIDRs:/,/^ *[A-Za-z]*:.*/p; s/.*excludeCIDRs: *\[\(.*\)\].*/\1/p' "/proc/$pid/root$file" |
+            tr ',' '\n' | tr -d '" -'
+        } | grep -xE '[0-9a-fA-F.:]+/[0-9]+' | head -n 64 | while read -r block; do echo "excluded $table $block"; done
       done
     done
   if [ -e /run/docker/netns/ingress_sbox ]; then
@@ -78,25 +88,6 @@ fi
 # another port than half of its service, another port of its address, or connections most of which did not come about.
 # With each goes one more server of its service, to tell a dead server from a dead network.
 _DIALLED = r"""
-command -v timeout >/dev/null && { command -v bash >/dev/null || command -v nc >/dev/null; } || {
-  echo dialler none; exit 0; }
-dial() { # pid service server address port
-  enter="nsenter -t $1 -n"
-  case " $NETNS " in *"$NETNS_SELF $1 "*) enter= ;; esac
-  if command -v bash >/dev/null; then
-    said=$($enter timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$4" "$5" 2>&1)
-  else
-    said=$($enter timeout 2 nc -z -v -w 2 "$4" "$5" 2>&1 </dev/null)
-  fi
-  case $?:$said in
-    0:*) said=accepted ;;
-    *refused*) said=refused ;;
-    124:* | 137:* | 143:* | *timed\ out*) said=silent ;;
-    *[Uu]nreachable* | *No\ route*) said=unreachable ;;
-    *) said=failed ;;
-  esac
-  echo "connect $1 $2 $3 $said"
-}
 plan=$({ printf '%s\n' "$counted"; printf '%s\n' "$rows"; } | awk -v most=MOST '
   function digit(c) { return index("0123456789ABCDEF", c) - 1 }
   function decimal(hex,   i, n) {
@@ -140,6 +131,26 @@ plan=$({ printf '%s\n' "$counted"; printf '%s\n' "$rows"; } | awk -v most=MOST '
       }
     }
   }')
+[ -z "$plan" ] || [ "$SAMPLE" != 1 ] || echo 'ipvs suspects' >&4
+command -v timeout >/dev/null && { command -v bash >/dev/null || command -v nc >/dev/null; } || {
+  echo dialler none; exit 0; }
+dial() { # pid service server address port
+  enter="nsenter -t $1 -n"
+  case " $NETNS " in *"$NETNS_SELF $1 "*) enter= ;; esac
+  if command -v bash >/dev/null; then
+    said=$($enter timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$4" "$5" 2>&1)
+  else
+    said=$($enter timeout 2 nc -z -v -w 2 "$4" "$5" 2>&1 </dev/null)
+  fi
+  case $?:$said in
+    0:*) said=accepted ;;
+    *refused*) said=refused ;;
+    124:* | 137:* | 143:* | *timed\ out*) said=silent ;;
+    *[Uu]nreachable* | *No\ route*) said=unreachable ;;
+    *) said=failed ;;
+  esac
+  echo "connect $1 $2 $3 $said"
+}
 set -- $plan
 while [ $# -ge 5 ]; do dial "$1" "$2" "$3" "$4" "$5" & shift 5; done
 wait

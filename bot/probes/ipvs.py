@@ -50,6 +50,10 @@ class RealServer(Facts):
     """Whether at least half of the service's servers with weight have another port than this one."""
     others_weighted: int
     """Real servers of the service besides this one with weight above 0."""
+    appeared: bool
+    """Whether it was put in during the visit: whoever keeps the table is at work at this moment."""
+    left_alone: bool
+    """Whether the table's owner is told to leave its service alone (excludeCIDRs of kube-proxy)."""
     suspect: bool
     """Whether its port or address tells it from the others of its service, or its connections mostly do not come
     about."""
@@ -124,6 +128,15 @@ class Table(Facts):
     """net.ipv4.vs.* of the namespace, by the last part of their key: conn_reuse_mode, expire_nodest_conn, …"""
 
 
+class Members(Facts):
+    """The real servers of one service, sorted: what directors of one service are compared by."""
+
+    every: list[str]
+    """All of them."""
+    weighted: list[str]
+    """Those with weight above 0."""
+
+
 class IpvsFacts(Facts):
     """What this host's IPVS does. Without IPVS in the kernel there are no tables: that is known, not unknown."""
 
@@ -139,6 +152,8 @@ class IpvsFacts(Facts):
     """Those of them that are `suspect`."""
     drained: list[RealServer]
     """Those of them with weight 0."""
+    members: dict[str, Members]
+    """By service; one that stands in the tables of several namespaces is left out."""
 
 
 _MOST_PORTS = 20
@@ -148,7 +163,7 @@ def parse(readings: Sequence[Reading], seen: Seen) -> IpvsFacts:
     """The tables of the last reading, with what both readings counted and tried. Raises ParseError."""
     insist(seen, "netns")
     if readings[-1].text.strip() == "absent":
-        return IpvsFacts(loaded=False, tables={}, services=[], real_servers=[], suspects=[], drained=[])
+        return IpvsFacts(loaded=False, tables={}, services=[], real_servers=[], suspects=[], drained=[], members={})
     if readings[0].text.strip() == "absent":
         raise NoEvidence("the kernel began to have IPVS during the visit; ask again")
     looks = [look_at(reading.text) for reading in readings]
@@ -164,7 +179,26 @@ def parse(readings: Sequence[Reading], seen: Seen) -> IpvsFacts:
         real_servers=real_servers,
         suspects=[one for one in real_servers if one.suspect],
         drained=[one for one in real_servers if one.weight == 0],
+        members=_members(last, real_servers),
     )
+
+
+def _members(look: Look, servers: Sequence[RealServer]) -> dict[str, Members]:
+    places: dict[str, set[str]] = {one.name: set() for _pid, one in look.services if one.at is not None}
+    told: dict[str, list[RealServer]] = {name: [] for name in places}
+    for pid, one in look.services:
+        places.get(one.name, set()).add(look.ids[pid])
+    for server in servers:
+        if server.service in told:
+            told[server.service].append(server)
+    return {
+        name: Members(
+            every=sorted(one.address for one in told[name]),
+            weighted=sorted(one.address for one in told[name] if one.weight > 0),
+        )
+        for name, where in places.items()
+        if len(where) == 1
+    }
 
 
 def _labels(look: Look, seen: Seen) -> dict[int, str]:
@@ -188,6 +222,8 @@ def _real(key: Key, looks: Sequence[Look], labels: Mapping[int, str], index: Ind
     other_ports = sorted(port for port in near if port != server.at.port)
     disagrees = weighted and group.disagrees(server.at.port)
     by_mark = service.startswith("mark ")
+    spared = index.excluded.get(pid)
+    place = service.rpartition("/")[0].rpartition(":")[0].strip("[]")
     suspect = not by_mark and bool(other_ports or disagrees or (not established and failed * 2 > entries))
     due = suspect and weighted and server.forward == "Masq" and service.endswith("/tcp")
     not_tried = _not_tried(tried, looks) if due else ""
@@ -207,6 +243,8 @@ def _real(key: Key, looks: Sequence[Look], labels: Mapping[int, str], index: Ind
         other_ports=other_ports,
         port_disagrees=disagrees,
         others_weighted=group.weighted - weighted,
+        appeared=key not in looks[0].servers,
+        left_alone=not by_mark and spared is not None and bool(spared.has(place)),
         suspect=suspect,
         attempts=len(tried),
         refused=None if not_tried else tried.count("refused"),

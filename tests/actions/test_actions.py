@@ -12,6 +12,7 @@ from bot.core.action import Refused
 from bot.core.probe import Facts, Unknown
 from bot.core.snapshot import Snapshot
 from bot.core.transaction import flat
+from bot.probes.endpoints import EndpointsFacts
 from bot.probes.identity import IdentityFacts
 from bot.probes.ipvs import IpvsFacts, RealServer, Table
 from bot.probes.links import Link, LinksFacts
@@ -131,6 +132,8 @@ def server(**given: Any) -> RealServer:
         "unanswered": 0,
         "sibling_accepts": True,
         "not_tried": "",
+        "appeared": False,
+        "left_alone": False,
     }
     return RealServer(**{**usual, **given})
 
@@ -145,7 +148,13 @@ SERVERS = [
     server(service="mark 8"),
     server(service="[fd00:9::1]:53/udp", address="[fd00:2::2]:53", forward="Route", weight=5),
     server(netns="4026532414", netns_label="shop"),
+    server(address="10.0.2.6:80"),
+    server(address="10.0.2.7:80", appeared=True),
+    server(address="10.0.2.8:80", left_alone=True),
 ]
+KUBERNETES = EndpointsFacts(
+    asked=True, why="", source="/etc/kubernetes/admin.conf", services={"10.9.0.1:6379/tcp": ["10.0.2.6:80"]}
+)
 
 
 def table(owner: str, **given: Any) -> Table:
@@ -172,7 +181,7 @@ def directors(owner: str) -> IpvsFacts:
         "4026531840": table(owner),
         "4026532414": table("", tcp=None, tcpfin=None, udp=None, unread="ipvsadm: not found"),
     }
-    return IpvsFacts(loaded=True, tables=tables, services=[], real_servers=SERVERS, suspects=[], drained=[])
+    return IpvsFacts(loaded=True, tables=tables, services=[], real_servers=SERVERS, suspects=[], drained=[], members={})
 
 
 FILTERS = RpFilterFacts(namespaces={"4026531840": in_force({"all": 0, "default": 0, "eth1": 1})})
@@ -200,6 +209,7 @@ def seen(case: dict[str, Any]) -> Snapshot:
         "socket_fds": HOLDERS,
         "identity": blank(IdentityFacts, uid=case.get("uid", 0)),
         "ipvs": directors(case.get("owner", "")),
+        "endpoints": KUBERNETES,
         "rp_filter": FILTERS,
     }
     outcomes: dict[str, Any] = {name: (value,) for name, value in facts.items()}
@@ -243,6 +253,18 @@ def test_every_action_reads_probes_that_exist_and_says_why_it_has_no_evidence(na
     planned = action.plan(action.params.model_validate(case["with"]), blind)
     assert isinstance(planned, Refused)
     assert "was not asked" in planned.reason
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_plan_says_how_long_its_steps_wait(path: Path) -> None:
+    """Whoever carries it out holds its claim that much longer. Steps that wait are told for how long by their end."""
+    case = yaml.safe_load(path.read_text())
+    action = CATALOG[path.parent.name]
+    planned = action.plan(action.params.model_validate(case["with"]), seen(case))
+    if isinstance(planned, Refused):
+        return
+    waits = [argv for argv in planned.steps if any("sleep" in word for word in argv)]
+    assert planned.takes == sum(int(argv[-1]) for argv in waits)
 
 
 UNDONE = [path for path in FILES if yaml.safe_load(path.read_text()).get("plan", {}).get("inverse")]

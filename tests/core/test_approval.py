@@ -381,6 +381,15 @@ def test_a_claim_carries_a_new_fence_an_owner_and_a_lease() -> None:
     )
 
 
+@pytest.mark.parametrize(("takes", "until"), [(0, "09:01:15"), (67, "09:02:22"), (600, "09:11:15")])
+def test_a_claim_holds_as_long_as_the_plan_takes_and_the_way_there_and_back(takes: int, until: str) -> None:
+    ready = approved()
+    slow = ready.change.model_copy(update={"plan": ready.change.plan.model_copy(update={"takes": takes})})
+    kept = ready.model_copy(update={"change": slow, "digest": slow.digest})
+    record = moved(approval.claim(kept, FRESH, ground(), owner="one"))
+    assert record.lease == f"2030-05-13T{until}Z"
+
+
 @pytest.mark.parametrize(
     ("standings", "told"),
     [

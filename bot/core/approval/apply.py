@@ -14,9 +14,10 @@ from bot.core.approval.votes import still_asked, voter
 from bot.core.policy import Denied, Requirement, Standing
 
 LEASE = 75
-"""Seconds that a claim holds. Longer than the way to the host takes (hello, and the time in which the host would still
-start), but not as long as the slowest change may: an owner that is late finds its change UNKNOWN, and the inquiry,
-which waits for the host's lock, tells the same outcome. So what a dead owner left is settled soon.
+"""Seconds that a claim holds beside what its plan says that it takes (`Plan.takes`). Longer than the way to the host
+and back (hello, the time in which the host would still start, the confirmation), but not as long as a change may in
+which everything hangs: an owner that is late finds its change UNKNOWN, and the inquiry, which waits for the host's
+lock, tells the same outcome. So what a dead owner left is settled soon.
 """
 
 
@@ -27,7 +28,7 @@ def claim(
 
     `standings` holds the fresh standing of every `vote.actor`; a missing one counts as a failed look-up. Votes that
     no longer count are dropped, and too few left lead back to PENDING. Moved to CLAIMED carries fence + 1 and
-    `lease` seconds; keep `record.fence` for `intent`, `settle` and `release`.
+    `lease` seconds, with as many more as the plan takes; keep `record.fence` for `intent`, `settle` and `release`.
     """
     turn = Turn(record, Act.CLAIM, f"system:{owner}", ground.now)
     if turn.late:
@@ -45,7 +46,8 @@ def claim(
         words = "; ".join(void) or f"the policy now asks for {people} people"
         reason = f"the approval no longer counts: {words}"
         return turn.move(State.PENDING, {"void": list(void)}, reason=reason, votes=votes, people=people)
-    until, fence = stamp(ground.now + timedelta(seconds=lease)), record.fence + 1
+    until = stamp(ground.now + timedelta(seconds=lease + record.change.plan.takes))
+    fence = record.fence + 1
     data = {"fence": fence, "lease": until}
     return turn.move(State.CLAIMED, data, reason="claimed", votes=votes, fence=fence, owner=owner, lease=until)
 
