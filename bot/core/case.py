@@ -72,6 +72,8 @@ class Case(_Spec):
     readings: dict[str, tuple[Reading, ...]] = Field(default_factory=dict)
     facts: dict[str, Any] = Field(default_factory=dict)
     others: tuple[OtherHost, ...] = ()
+    asked: tuple[float, float] | None = None
+    """Between which times the visit was, by netdiag's clock (Unix seconds), for what compares clocks with it."""
     root: bool | None = None
     """Whether the visit ran as root; the recording's own by default."""
     params: dict[str, str | int | float | bool] = Field(default_factory=dict)

@@ -38,7 +38,8 @@ class Reading:
 
     `uptime` is the host's monotonic clock in seconds (/proc/uptime) when the section began, the base of every rate.
     `text` and `stderr` are decoded with replacement and bounded by the probe's caps. `complete` is False when the
-    byte cap cut the text.
+    byte cap cut the text. `asked` is between which times the section ran, by the bot's clock (Unix seconds): the visit
+    as a whole was between two, and the host's monotonic clock tells where in it; None in a recording, which has no now.
     """
 
     text: str
@@ -47,6 +48,7 @@ class Reading:
     complete: bool = True
     timed_out: bool = False
     uptime: float = 0.0
+    asked: tuple[float, float] | None = None
 
 
 class Scope(StrEnum):

@@ -129,7 +129,7 @@ _Dumper.add_representer(str, _text)
 
 def dump(recording: Recording) -> str:
     """The recording as YAML text; fields of a reading that say nothing unusual are left out."""
-    usual = {"stderr": "", "exit_status": 0, "complete": True, "timed_out": False}
+    usual = {"stderr": "", "exit_status": 0, "complete": True, "timed_out": False, "asked": None}
     document = recording.model_dump(mode="json")
     document["probes"] = {
         name: [{key: value for key, value in reading.items() if usual.get(key) != value or key not in usual}

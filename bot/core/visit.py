@@ -253,11 +253,17 @@ class Answer:
     ended: bool
 
 
-def sections(stdout: bytes, probes: Sequence[Probe[Any]], *, nonce: str) -> Answer:
-    """Split what a host printed at the marks of this visit. Anything outside of them is ignored; never raises."""
+def sections(
+    stdout: bytes, probes: Sequence[Probe[Any]], *, nonce: str, asked: tuple[float, float] | None = None
+) -> Answer:
+    """Split what a host printed at the marks of this visit. Anything outside of them is ignored; never raises.
+
+    `asked` is when the visit began and ended by the bot's clock, Unix seconds.
+    """
     mark = f"\n@{nonce}".encode()
     known = {probe.name: probe for probe in probes}
     readings: dict[str, dict[int, Reading]] = {}
+    spans: dict[tuple[str, int], tuple[float, float]] = {}
     ended = False
     opened: tuple[str, int, float, bytes] | None = None
     closed: tuple[str, int, float, bytes] | None = None
@@ -274,12 +280,27 @@ def sections(stdout: bytes, probes: Sequence[Probe[Any]], *, nonce: str) -> Answ
                 name, sample = opened[:2]
                 if name in known and sample not in readings.setdefault(name, {}):
                     readings[name][sample] = _reading(known[name], opened, closed)
+                    spans[name, sample] = opened[2], closed[2]
                 opened = closed = None
             case b".":
                 ended = True
             case _:
                 opened = closed = None
+    if asked is not None and spans:
+        for (name, sample), when in _placed(spans, asked).items():
+            readings[name][sample] = replace(readings[name][sample], asked=when)
     return Answer(readings, ended)
+
+
+def _placed(
+    spans: Mapping[tuple[str, int], tuple[float, float]], asked: tuple[float, float]
+) -> Mapping[tuple[str, int], tuple[float, float]]:
+    """Between which times of the bot each section ran; nothing where the host's clock ran longer than the visit."""
+    first, last = min(begun for begun, _ in spans.values()), max(ended for _, ended in spans.values())
+    began, over = asked
+    if not 0 <= last - first <= over - began:
+        return {}
+    return {key: (began + (begun - first), over - (last - ended)) for key, (begun, ended) in spans.items()}
 
 
 def _place(words: Sequence[str], body: bytes) -> tuple[str, int, float, bytes] | None:
@@ -313,10 +334,17 @@ def _reading(
 
 
 def read(
-    stdout: bytes, probes: Sequence[Probe[Any]], *, nonce: str, root: bool, root_reason: str = ""
+    stdout: bytes,
+    probes: Sequence[Probe[Any]],
+    *,
+    nonce: str,
+    root: bool,
+    root_reason: str = "",
+    asked: tuple[float, float] | None = None,
 ) -> Mapping[str, Outcome]:
     """What each probe found, or why it found nothing. Never raises for anything that a host printed."""
-    return judge(sections(stdout, probes, nonce=nonce), probes, root=root, root_reason=root_reason)
+    answer = sections(stdout, probes, nonce=nonce, asked=asked)
+    return judge(answer, probes, root=root, root_reason=root_reason)
 
 
 def judge(answer: Answer, probes: Sequence[Probe[Any]], *, root: bool, root_reason: str = "") -> Mapping[str, Outcome]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.core import visit
 from bot.core.diagnosis import diagnose
-from bot.core.host import Host, HostFailure
+from bot.core.host import Host, HostFailure, Transport
 from bot.core.playbook import Playbook, probes_of
 from bot.core.probe import Probe
 from bot.core.report import Coverage, HostReport, Status
@@ -44,8 +44,13 @@ class Observer:
         output = await self.shell.run(host, program, deadline=deadline, max_bytes=max_bytes)
         if isinstance(output, HostFailure):
             return output
-        outcomes = visit.read(output.stdout, probes, nonce=nonce, root=output.root, root_reason=output.root_reason)
-        seconds = (self.clock.now() - begun).total_seconds()
+        over = self.clock.now()
+        # what was recorded has the times of another day
+        asked = None if host.transport is Transport.REPLAY else (begun.timestamp(), over.timestamp())
+        outcomes = visit.read(
+            output.stdout, probes, nonce=nonce, root=output.root, root_reason=output.root_reason, asked=asked
+        )
+        seconds = (over - begun).total_seconds()
         return Snapshot(host.name, begun, seconds, output.host_key, outcomes, self.expect)
 
 

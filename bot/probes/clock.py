@@ -1,7 +1,8 @@
-"""Does the host's time daemon hold its clock to the right time?
+"""Is the host's clock right: by its time daemon, and by the clock of whoever asks?
 
 chronyd and ntpd are asked over their loopback ports, which leaves no trace; systemd-timesyncd over the bus. Nothing is
-started to be asked: what is in /run tells which of them runs. A host without any is known to have none.
+started to be asked: what is in /run tells which of them runs. A host without any is known to have none. The bot's own
+clock is held against it as well, to within the part of the visit that the question may have been asked in.
 """
 
 import re
@@ -9,10 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from bot.core.probe import Facts, NoEvidence, ParseError, Probe, Reading, Seen
 from bot.core.text import neutral
+from bot.probes._text import number
 
 
 class ClockFacts(Facts):
-    """What the time daemon says of the clock."""
+    """What the time daemon says of the clock, and how far it is from the bot's."""
 
     daemon: str
     """"chrony", "ntp", "timesyncd"; empty: none runs."""
@@ -26,11 +28,16 @@ class ClockFacts(Facts):
     """What it follows: an address, a reference id; empty: nothing."""
     leap: str
     """The daemon's own word on its state ("Normal", "Not synchronised"); empty where not told."""
+    ahead: float | None
+    """The host's clock minus the bot's, seconds: positive is ahead. None in a recording, whose visit has no now."""
+    within: float | None
+    """Seconds that `ahead` may be wrong by: how long the answer was on its way, and the second that date leaves out."""
     clocksource: str
     """What the kernel counts time by: "tsc", "kvm-clock", "hpet"; a slow one where tsc was is a fault of its own."""
 
 
 SCRIPT = r"""
+printf 'now '; date +%s
 read -r source </sys/devices/system/clocksource/clocksource0/current_clocksource && echo "clocksource $source"
 alive() { # of these pid files, one whose process lives
   for file in "$@"; do
@@ -65,7 +72,8 @@ _PEER = re.compile(
 
 def parse(readings: Sequence[Reading], _seen: Seen) -> ClockFacts:
     """Read what the daemon said. Raises ParseError."""
-    head, _, said = readings[-1].text.partition("daemon ")
+    text, ahead, within = _against_ours(readings[-1])
+    head, _, said = text.partition("daemon ")
     if head and not head.startswith("clocksource "):
         raise ParseError(f"expected the clock source, got {head[:60]!r}")
     daemon, _, rest = said.partition("\n")
@@ -77,7 +85,21 @@ def parse(readings: Sequence[Reading], _seen: Seen) -> ClockFacts:
         told = {"synchronized": None, "offset": None, "stratum": None, "source": "", "leap": ""}
     else:
         raise ParseError(f"expected the time daemon, got {said[:60]!r}")
-    return ClockFacts(daemon="" if daemon == "none" else daemon, clocksource=clocksource, **told)
+    return ClockFacts(
+        daemon="" if daemon == "none" else daemon, ahead=ahead, within=within, clocksource=clocksource, **told
+    )
+
+
+def _against_ours(reading: Reading) -> tuple[str, float | None, float | None]:
+    """The text after the host's time, how far that is ahead of the bot's, and how sure that is."""
+    now, _, rest = reading.text.partition("\n")
+    if not now.startswith("now "):
+        return reading.text, None, None  # recorded before it was asked
+    theirs = number(now.removeprefix("now "))
+    if reading.asked is None:
+        return rest, None, None
+    least, most = theirs - reading.asked[1], theirs + 1 - reading.asked[0]
+    return rest, round((least + most) / 2, 2), round((most - least) / 2, 2)
 
 
 def _fields(lines: Sequence[str]) -> Mapping[str, str]:
@@ -155,7 +177,7 @@ def _whole(word: str) -> int | None:
 
 PROBE = Probe(
     name="clock",
-    question="Does the host's time daemon hold its clock to the right time?",
+    question="Is the host's clock right: by its time daemon, and by the clock of whoever asks?",
     script=SCRIPT,
     parse=parse,
     facts=ClockFacts,

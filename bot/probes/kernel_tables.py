@@ -6,6 +6,7 @@ machine: they are read only where the visit stands on the machine itself, not in
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bot.core.probe import Facts, ParseError, Probe, Reading, Sampling, Seen
 from bot.probes._text import SHOW_NETNS, insist, names, namespace_files, need, number, split_netns
@@ -34,11 +35,24 @@ class Backlog(Facts):
     """Times that it stopped with work left, for its budget (netdev_budget, netdev_budget_usecs) was spent."""
 
 
+class OpenFiles(Facts):
+    """Open files of all processes together (fs.file-nr): what open(), socket() and accept() take from."""
+
+    allocated: int
+    """File structures in use."""
+    most: int
+    """fs.file-max: how many there may be; root may have more. 9223372036854775807: as good as no limit."""
+
+
 class KernelTablesFacts(Facts):
     """The shared tables and queues of the kernel."""
 
     seconds: float
     """The window: host seconds between the two readings."""
+    machine: bool
+    """Whether the machine's own tables were there to be read: inside a container they are not."""
+    files: OpenFiles | None
+    """Open files of the whole machine, at the end of the window. None inside a container, or where not told."""
     conntrack: dict[str, Table]
     """Connection tracking by namespace id, from stat/nf_conntrack (drop, early_drop, insert_failed; clashres on new
     kernels). Empty: the kernel does not track connections."""
@@ -60,7 +74,7 @@ SCRIPT = (
     + r"""
 own=
 [ ! -e /proc/sys/net/core/netdev_max_backlog ] ||
-  own='/proc/net/softnet_stat /proc/net/stat/arp_cache /proc/net/stat/ndisc_cache'
+  own='/proc/net/softnet_stat /proc/net/stat/arp_cache /proc/net/stat/ndisc_cache /proc/sys/fs/file-nr'
 printf 'machine %s\n' "${own:+yes}"
 grep -s '^MemAvailable:' /proc/meminfo
 grep -sH '' $own $files /dev/null | awk '
@@ -83,6 +97,7 @@ grep -sH '' $own $files /dev/null | awk '
 """
 )
 
+_FILE_NR = "/proc/sys/fs/file-nr:"
 _LINE = re.compile(r"/proc/(?:(\d{1,10})/)?net/(softnet_stat|stat/[a-z_]{1,30}):(.{0,600})")
 _HEX = re.compile(r"[0-9a-fA-F]{1,16}")
 _PROCESSED, _DROPPED, _SQUEEZED, _CPU = 0, 1, 2, 12
@@ -98,42 +113,70 @@ def parse(readings: Sequence[Reading], seen: Seen) -> KernelTablesFacts:
     seconds = last.uptime - first.uptime
     if seconds <= 0:
         raise ParseError(f"{seconds:.2f} seconds between two readings")
-    (before, _, _), (after, pids, available) = _split(first.text), _split(last.text)
+    before, after = _split(first.text), _split(last.text)
     tables = {
-        path: compared(table(before[path]), table(after[path]), seconds)
-        for path in after
-        if path in before and not path.endswith("softnet_stat")
+        path: compared(table(before.rows[path]), table(rows), seconds)
+        for path, rows in after.rows.items()
+        if path in before.rows and not path.endswith("softnet_stat")
     }
     own = {"arp": "/stat/arp_cache", "ndisc": "/stat/ndisc_cache"}
     return KernelTablesFacts(
         seconds=round(seconds, 2),
+        machine=after.machine,
+        files=after.files,
         conntrack={
-            inode: found for pid, inode in pids.items() if (found := tables.get(f"{pid}/stat/nf_conntrack")) is not None
+            inode: found
+            for pid, inode in after.pids.items()
+            if (found := tables.get(f"{pid}/stat/nf_conntrack")) is not None
         },
         neighbours={name: tables[path] for name, path in own.items() if path in tables},
-        cpus=backlogs(before["/softnet_stat"], after["/softnet_stat"]) if "/softnet_stat" in after else [],
-        mem_available=available,
+        cpus=backlogs(before.rows["/softnet_stat"], after.rows["/softnet_stat"])
+        if after.machine and before.machine
+        else [],
+        mem_available=after.available,
     )
 
 
-def _split(text: str) -> tuple[dict[str, list[str]], dict[int, str], int]:
+@dataclass(slots=True)
+class _Look:
+    """One reading: rows by path, representatives' namespaces by pid, and what stands in a line of its own."""
+
+    pids: dict[int, str]
+    machine: bool = False
+    rows: dict[str, list[str]] = field(default_factory=dict)
+    available: int = 0
+    files: OpenFiles | None = None
+
+
+def _split(text: str) -> _Look:
     pids, body = split_netns(text)
     head, *lines = body.splitlines() or [""]
     if head not in ("machine yes", "machine "):
         raise ParseError(f"expected whose tables these are, got {head[:60]!r}")
-    available = 0
-    rows: dict[str, list[str]] = {}
+    look = _Look(pids, machine=head == "machine yes")
     for line in lines:
         if line.startswith("MemAvailable:"):
-            available = number(line.split()[1] if len(line.split()) > 1 else "") * 1024
+            look.available = number(line.split()[1] if len(line.split()) > 1 else "") * 1024
+            continue
+        if line.startswith(_FILE_NR):
+            look.files = open_files(line.removeprefix(_FILE_NR))
             continue
         found = _LINE.fullmatch(line)
         if found is None:
             raise ParseError(f"expected a table of the kernel, got {line[:60]!r}")
-        rows.setdefault(f"{found[1] or ''}/{found[2]}", []).append(found[3])
-    if head == "machine yes":
-        names(rows, "/softnet_stat", "/stat/arp_cache")
-    return rows, pids, available
+        look.rows.setdefault(f"{found[1] or ''}/{found[2]}", []).append(found[3])
+    if look.machine:
+        names(look.rows, "/softnet_stat", "/stat/arp_cache")
+    return look
+
+
+def open_files(line: str) -> OpenFiles:
+    """/proc/sys/fs/file-nr: allocated, unused (0 since Linux 2.6), the most. Raises ParseError."""
+    words = line.split()
+    if len(words) != 3:  # noqa: PLR2004 - its three columns
+        raise ParseError(f"expected three numbers of fs.file-nr, got {line[:60]!r}")
+    allocated, unused, most = map(number, words)
+    return OpenFiles(allocated=allocated - unused, most=most)
 
 
 def table(lines: Iterable[str]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from bot.adapters.ssh import HostShell
 from bot.core.change import Plan
 from bot.core.report import Finding, HostReport, Offer
 from bot.core.snapshot import Snapshot
-from bot.demo import Fleet, availability
+from bot.demo import Fleet, availability, faults
 from bot.engine.diagnose import Observer, judge
 
 REASON = availability()
@@ -415,3 +415,35 @@ async def test_a_cpu_backlog_of_one_drops_and_a_longer_one_does_not(guest: Ward)
         assert "softnet-drops" not in await guest.findings("softnet")
     finally:
         await guest.sh(f"{PEER}\nend burst; sysctl -qw net.core.netdev_max_backlog={kept}")
+
+
+async def test_a_clock_that_nobody_keeps_is_held_against_netdiag_s_own(guest: Ward) -> None:
+    assert "clock-differs" not in await guest.findings("clock")
+    async with faults.during(guest.fleet, "clock-off"):
+        off = (await guest.findings("clock"))["clock-differs"]
+        assert off.severity == "critical"
+        assert 290 < off.evidence["ahead_seconds"] < 310
+        assert off.evidence["within_seconds"] < 10, "the visit tells where in it the question was asked"
+    assert "clock-differs" not in await guest.findings("clock")
+
+
+HOLDER = """
+import resource, signal
+resource.setrlimit(resource.RLIMIT_NOFILE, (9000, 9000))
+kept = [open("/dev/null") for _ in range(4000)]
+signal.pause()
+"""
+
+
+async def test_open_files_at_the_machine_s_limit_are_told(guest: Ward) -> None:
+    kept = await guest.run(["sysctl", "-n", "fs.file-max"])
+    assert "file-table-near-full" not in await guest.findings("files")
+    try:
+        # logins need some, too
+        await guest.sh(f"{PEER}\nrun holder $PYTHON -c '{HOLDER}'; sleep 2; sysctl -qw fs.file-max=4400")
+        full = (await guest.findings("files"))["file-table-near-full"]
+        assert full.evidence["file_max"] == 4400
+        assert full.evidence["allocated"] > 3900
+    finally:
+        await guest.sh(f"{PEER}\nend holder; sysctl -qw fs.file-max={kept}")
+    assert "file-table-near-full" not in await guest.findings("files")

@@ -19,7 +19,7 @@ PROBES = catalog()
 
 
 def readings(case: Mapping[str, Any]) -> list[Reading]:
-    rows = case.get("readings") or [{key: case[key] for key in ("text", "uptime") if key in case}]
+    rows = case.get("readings") or [{key: case[key] for key in ("text", "uptime", "asked") if key in case}]
     return [Reading(**row) for row in rows]
 
 

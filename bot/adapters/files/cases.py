@@ -116,9 +116,8 @@ def visited(case: Case, file: Path, playbook: Playbook, probes: Probes) -> Snaps
     if written:
         raise ConfigError(f"{file}: the visit would change the host: {written[0].strip()}")
     printed = recordings.replay(recording, program)
-    outcomes = dict(
-        read(printed, chosen, nonce=_NONCE, root=recording.root, root_reason=recording.root_reason or "not root")
-    )
+    reason = recording.root_reason or "not root"
+    outcomes = dict(read(printed, chosen, nonce=_NONCE, root=recording.root, root_reason=reason, asked=case.asked))
     outcomes.update({name: _outcome(file, probes[name], value) for name, value in case.facts.items()})
     return Snapshot(recording.host, _LONG_AGO, 4.0, recording.host_key or "replay", outcomes, case.inventory)
 
