@@ -54,15 +54,24 @@ class NetnsFacts(Facts):
     """Ids of namespaces without a process (`ip netns`, CNI): noted, not read."""
 
 
+# Of processes that tell nothing of their namespace, those that tell nothing at all though they are there.
 SCRIPT = (
     need("grep", "ls")
-    + 'printf \'total %s\\nunread %s\\n\' "$NETNS_TOTAL" "$NETNS_UNREAD"\n'
+    + r"""
+hidden=
+for pid in $NETNS_UNREAD; do
+  [ -r "/proc/$pid/stat" ] || [ ! -d "/proc/$pid" ] || hidden="$hidden $pid"
+done
+printf 'total %s\nunread %s%s\n' "$NETNS_TOTAL" "$NETNS_UNREAD" "${hidden:+ hidden$hidden}"
+"""
     + "printf '%s\\n' \"$NETNS\" ''\n"
     + namespace_files("../stat", "../cgroup", "../mountinfo").replace("net/../", "")
     + r"""
 for pid in $NETNS_UNREAD; do files="$files /proc/$pid/stat"; done
 etc='[/-](containers|sandboxes)/[0-9a-f]{64}/[^ ]* /etc/(host|resolv)|/pods/[0-9a-f-]{36}/etc-hosts /etc/hosts'
-grep -sHE "^[0-9]+ \(|^[0-9]*:[^:]*:| - nsfs |$etc" $files /proc/1/stat /proc/self/mountinfo
+veil='^[0-9]+ [^ ]+ [^ ]+ [^ ]+ /proc(/[0-9]+ | .*[ ,]hidepid=)'
+grep -sHE "^[0-9]+ \(|^[0-9]*:[^:]*:| - nsfs |$etc|$veil|^CapEff:" $files /proc/1/stat /proc/self/mountinfo \
+  /proc/self/status
 echo
 [ ! -d /var/log/containers ] || ls -1 /var/log/containers
 echo
@@ -74,6 +83,9 @@ echo
 _CONTAINER_LOG = re.compile(r"([a-z0-9.-]{1,253})_([a-z0-9-]{1,63})_([a-z0-9-]{1,63})-([0-9a-f]{64})\.log")
 _POD_DIRECTORY = re.compile(r"([a-z0-9-]{1,63})_([a-z0-9.-]{1,253})_([0-9a-f-]{32,36})")
 _NSFS = re.compile(r"\d+ \d+ \S+ net:\[(\d{1,20})\] ")
+_VEIL = re.compile(r"\d+ \d+ \S+ \S+ /proc/(\d{1,10}) ")
+_HIDEPID = re.compile(r"\d+ \d+ \S+ \S+ /proc .*[ ,]hidepid=(\w{1,20})")
+_CAP_SYS_PTRACE = 1 << 19
 
 
 def parse(readings: Sequence[Reading], seen: Seen) -> NetnsFacts:
@@ -87,8 +99,12 @@ def parse(readings: Sequence[Reading], seen: Seen) -> NetnsFacts:
         raise NoEvidence(f"{head.removeprefix('total ')} network namespaces, more than the {MAX_NETNS} that are read")
     counts = {int(line.split()[1]): int(line.split()[2]) for line in rest.partition("\n\n")[0].splitlines()}
     lines, _, logs = body.partition("\n\n") if "\n\n" in body else (body.strip("\n"), "", "")
-    stats, groups, mounts, pinned = _collect(lines.strip("\n").splitlines())
-    hidden = [pid for pid in map(int, unread.split()[1:]) if pid in stats and stats[pid][1][0] not in _HIDDEN_STATES]
+    rows = lines.strip("\n").splitlines()
+    _see_all(rows)
+    stats, groups, mounts, pinned = _collect(rows)
+    mute, _, blank = unread.removeprefix("unread").partition(" hidden ")
+    hidden = [pid for pid in map(number, mute.split()) if pid in stats and stats[pid][1][0] not in _HIDDEN_STATES]
+    hidden += map(number, blank.split())
     if hidden:
         raise NoEvidence(
             f"the network namespace of {len(hidden)} process(es) cannot be read (pid {hidden[0]}, permission denied)"
@@ -123,6 +139,22 @@ def parse(readings: Sequence[Reading], seen: Seen) -> NetnsFacts:
     return NetnsFacts(namespaces=found, pinned=sorted(pinned - found.keys()))
 
 
+def _see_all(lines: Sequence[str]) -> None:
+    """Raise NoEvidence where processes are hidden from whoever looks: what is not in /proc has a namespace, too."""
+    powers = 0
+    for line in lines:
+        file, _, text = line.partition(":")
+        if file == "/proc/self/status":
+            found = re.fullmatch(r"CapEff:\s*([0-9a-f]{1,16})", text)
+            powers = int(found[1], 16) if found else 0
+        elif file == "/proc/self/mountinfo" and (veil := _VEIL.match(text)):
+            raise NoEvidence(f"process {veil[1]} is hidden by a mount over /proc/{veil[1]}")
+    hiding = (_HIDEPID.match(line.removeprefix("/proc/self/mountinfo:")) for line in lines)
+    how = next((found[1] for found in hiding if found and found[1] not in ("0", "off")), None)
+    if how is not None and not powers & _CAP_SYS_PTRACE:
+        raise NoEvidence(f"/proc hides the processes of others (hidepid={how}), and this login may not look at them")
+
+
 def _member(groups: Sequence[str], mounts: Sequence[str]) -> Membership:
     found = membership(groups)
     return found if found.container or found.pod or found.unit else mounted(mounts)
@@ -136,6 +168,8 @@ def _collect(
     mounts: dict[int, list[str]] = {}
     pinned: set[str] = set()
     for line in lines:
+        if line.startswith("/proc/self/status:"):
+            continue
         if line.startswith("/proc/self/mountinfo:"):
             mount = _NSFS.match(line.removeprefix("/proc/self/mountinfo:"))
             if mount:

@@ -97,3 +97,31 @@ async def test_without_root_there_is_no_table_but_the_reason(fleet: Fleet) -> No
     assert found.rows == ()
     assert not found.known
     assert "sudo" in found.unread[0]
+
+
+async def test_a_process_that_is_hidden_makes_the_table_unknown_and_says_so(fleet: Fleet) -> None:
+    hide = """
+unshare -n sleep 600 </dev/null >/dev/null 2>&1 & echo $! >/run/alone.pid; pid=$!
+until [ "$(readlink /proc/$pid/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
+mount -t tmpfs -o size=4k none /proc/$pid
+"""
+    await fleet.sh("node-1", hide)
+    pid = await fleet.sh("node-1", "cat /run/alone.pid")
+    try:
+        found = await look(fleet, "node-1")
+    finally:
+        await fleet.sh("node-1", f"umount /proc/{pid}; kill {pid}")
+    assert found.rows == ()
+    assert not found.known
+    assert f"process {pid} is hidden by a mount over /proc/{pid}" in found.unread[0]
+    assert all(part.reason for part in found.coverage if part.state != "ok")
+
+
+async def test_a_proc_that_hides_processes_hides_none_from_root(fleet: Fleet) -> None:
+    await fleet.sh("node-1", "mount -o remount,hidepid=2 /proc")
+    try:
+        found = await look(fleet, "node-1")
+    finally:
+        await fleet.sh("node-1", "mount -o remount,hidepid=0 /proc")
+    assert [row.label for row in found.rows] == ["host"]
+    assert found.known
