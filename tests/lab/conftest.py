@@ -8,6 +8,30 @@ import pytest_asyncio
 from bot.demo import Fleet, availability
 from bot.demo.faults import heal_all
 
+REPEATS = "--incident-repeats"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(REPEATS, type=int, default=1, help="how often each founding incident is broken, named and cured")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"incident: a founding incident from its break to its cure, see {REPEATS}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """An incident's test as often as it was asked for: a repeat that fails is one of its own, by its number."""
+    times = metafunc.config.getoption(REPEATS, 1)  # without a path to here, the option is not known
+    if times > 1 and metafunc.definition.get_closest_marker("incident"):
+        metafunc.fixturenames.append("_turn")
+        metafunc.parametrize("_turn", range(1, times + 1), ids=lambda turn: f"turn-{turn}-of-{times}", indirect=True)
+
+
+@pytest.fixture
+def _turn(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
 PEOPLE = {"alice": {"slack": "U0ALICE", "terminal": "alice"}, "bob": {"slack": "U0BOB", "terminal": "bob"}}
 
 
