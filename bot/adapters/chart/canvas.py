@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import BoxStyle, FancyBboxPatch
 from matplotlib.path import Path as Shape
 from matplotlib.textpath import TextPath, text_to_path
 from matplotlib.ticker import MaxNLocator
@@ -59,6 +59,9 @@ SEVERITY: Mapping[Severity, Look] = {
     Severity.WARNING: WARNING,
     Severity.INFO: Look("#A9C6EA", "#1D4A80", "i"),
 }
+
+TILE = BoxStyle.Round(pad=0, rounding_size=0.16)(-0.5, -0.5, 1, 1, 1)
+"""A square with round corners, as a marker: thousands are drawn in one go."""
 
 mpl.rcdefaults()  # whatever a matplotlibrc of this machine says
 mpl.rcParams.update({"font.family": "DejaVu Sans", "text.parse_math": False, "axes.unicode_minus": False})
@@ -125,22 +128,14 @@ class Card:
         """Cells of that many inches, each coloured and marked."""
         groups: dict[Look, list[tuple[float, float]]] = {}
         for x, y, look in cells:
-            groups.setdefault(look, []).append((x, y))
-            gap = side * 0.06
-            box = FancyBboxPatch(
-                (x + gap, y + gap),
-                side - 2 * gap,
-                side - 2 * gap,
-                boxstyle=f"round,pad=0,rounding_size={side * 0.14}",
-                fc=look.fill,
-                ec="none",
-            )
-            self.paper.add_patch(box)
+            groups.setdefault(look, []).append((x + side / 2, y + side / 2))
         for look, places in groups.items():
+            xs, ys = zip(*places, strict=True)
+            points = side * 72
+            self.paper.scatter(xs, ys, s=(points * 0.88) ** 2, marker=TILE, color=look.fill, linewidths=0)
             if look.shape:
-                xs, ys = zip(*((x + side / 2, y + side / 2) for x, y in places), strict=True)
                 self.paper.scatter(
-                    xs, ys, s=(side * 72 * 0.56) ** 2, marker=_marker(look.shape), color=look.mark, linewidths=0
+                    xs, ys, s=(points * 0.56) ** 2, marker=_marker(look.shape), color=look.mark, linewidths=0
                 )
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
@@ -174,7 +169,8 @@ def clock(axes: Axes, zone: tzinfo, most: int = 6) -> None:
 def scale(axes: Axes, unit: str) -> None:
     """Few round numbers along the side, from zero where nothing is below it; what is drawn already decides how far."""
     low, high = axes.dataLim.intervaly
-    low, high = min(0.0, low), max(high, 1e-9)
+    low, high = min(0.0, low), max(high, 0.0)
+    high = high if high > low else 1.0
     power = 1024.0 ** max(0, floor(log(high, 1024))) if is_bytes(unit) and high > 1 else 1.0
     marks = [
         mark * power for mark in MaxNLocator(nbins=3, steps=[1, 2, 2.5, 5, 10]).tick_values(low / power, high / power)

@@ -36,7 +36,13 @@ def draw(fleet: Fleet, digest: Digest, title: str, zone: tzinfo) -> bytes:
     if fleet.packed:
         more = f", {fleet.left} more not drawn" if fleet.left else ""
         what = "each square is one of the other" if fleet.rows else "each square is one of"
-        card.write(EDGE, packed_top - 0.16, f"Now: {what} {plural(len(fleet.packed), 'host')}{more}", 8, ink=MUTED)
+        card.write(
+            EDGE,
+            packed_top - 0.16,
+            f"Now: {what} {len(fleet.packed):,} host{'s' * (len(fleet.packed) != 1)}{more}",
+            8,
+            ink=MUTED,
+        )
         card.squares(
             [
                 (EDGE + side * (number % columns), packed_top + side * (number // columns), STATUS[status])

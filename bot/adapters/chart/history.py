@@ -104,7 +104,8 @@ def _bands(card: Card, faults: Sequence[Fault], past: HostPast, top: float, heig
         axes.axhline(number + 0.5, color=RULE, linewidth=0.8, zorder=0)
         for begun, ended in spells(fault, past.since, past.until):
             width = max((ended - begun).total_seconds(), (past.until - past.since).total_seconds() / 200)
-            axes.broken_barh([(begun.timestamp(), width)], (number + 0.18, 0.64), facecolors=look.fill, linewidth=0)
+            left = min(begun.timestamp(), past.until.timestamp() - width)
+            axes.broken_barh([(left, width)], (number + 0.18, 0.64), facecolors=look.fill, linewidth=0)
     _across(axes, past)
     return axes
 
@@ -124,7 +125,7 @@ def _curve(card: Card, curve: Curve, top: float, past: HostPast) -> Axes:
         axes.fill_between(times, [point.low for point in curve.points], highs, color=LINE, alpha=0.18, linewidth=0)
     axes.plot(times, [point.mean for point in curve.points], color=LINE, linewidth=1.4)
     if len(curve.points) == 1:
-        axes.plot(times, [last.mean], "o", color=LINE, markersize=4)
+        axes.plot(times, [last.mean], "o", color=LINE, markersize=4, clip_on=False)
     if last.limit is not None and max(highs) >= NEAR * last.limit:
         axes.axhline(last.limit, color=LIMIT, linewidth=1.1, linestyle=(0, (5, 2)))
     scale(axes, curve.unit)

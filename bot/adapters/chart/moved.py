@@ -54,7 +54,7 @@ def _panel(card: Card, one: Moved, at: tuple[float, float, float], zone: tzinfo)
     axes = card.axes(left + 0.42, top + 0.42, width - 0.45, HIGH)
     _past(axes, one)
     if near:
-        _limit(axes, one)
+        _limit(axes, one, width - 0.5)
     _ahead(axes, one)
     scale(axes, one.unit)
     clock(axes, zone, 5)
@@ -64,7 +64,7 @@ def _past(axes: Axes, one: Moved) -> None:
     times = [at.timestamp() for at, _ in one.points]
     values = [value for _, value in one.points]
     axes.plot(times, values, color=LINE, linewidth=1.6, solid_capstyle="round", solid_joinstyle="round")
-    axes.plot(times[-1:], values[-1:], "o", color=LINE, markersize=4)
+    axes.plot(times[-1:], values[-1:], "o", color=LINE, markersize=4, clip_on=False)
 
 
 def _highest(one: Moved) -> float:
@@ -72,11 +72,11 @@ def _highest(one: Moved) -> float:
     return max([value for _, value in one.points] + ([one.outlook.high] if one.outlook else []))
 
 
-def _limit(axes: Axes, one: Moved) -> None:
+def _limit(axes: Axes, one: Moved, width: float) -> None:
     assert one.limit is not None
     axes.axhline(one.limit, color=LIMIT, linewidth=1.2, linestyle=(0, (5, 2)))
     axes.annotate(
-        f"limit {quantity(one.limit, one.unit)}",
+        fit(f"limit {quantity(one.limit, one.unit)}", width, 7),
         (0.0, one.limit),
         xycoords=("axes fraction", "data"),
         xytext=(2, -2),

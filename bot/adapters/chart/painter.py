@@ -6,6 +6,7 @@ sweeps never needs it. It is not safe for threads, so one picture is drawn at a 
 
 import asyncio
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -64,7 +65,7 @@ class ChartPainter:
 
 
 def _picture(name: str, title: str, alt: str, png: bytes) -> list[Picture]:
-    return [Picture(name, title, alt, png)] if png else []
+    return [Picture(re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII)[-80:], title, alt, png)] if png else []
 
 
 def _heat(fleet: layout.Fleet, digest: Digest, title: str, zone: tzinfo) -> bytes:

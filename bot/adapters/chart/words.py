@@ -44,6 +44,8 @@ def is_bytes(unit: str) -> bool:
 def _short(value: float) -> str:
     if abs(value) < _MANY * 10:
         return _digits(value)
+    if abs(value) >= 1e15:  # noqa: PLR2004 - nobody has a word for it
+        return f"{value:.1e}"
     sign, factor = next((step for step in reversed(_STEPS) if abs(value) >= step[1]), _STEPS[0])
     return f"{_digits(value / factor)}{sign}"
 
@@ -99,10 +101,11 @@ def ticks(since: datetime, until: datetime, zone: tzinfo, most: int = 6) -> list
     day = since.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     if step >= timedelta(days=7):  # weeks and more begin on a Monday, so that a picture of tomorrow has the same marks
         day -= timedelta(days=day.weekday())
+    day_form = "%d %b" if whole < timedelta(days=300) else "%b %Y"
     found, wall = [], day
     while (at := wall.replace(tzinfo=zone)).astimezone(UTC) <= until:
         if at.astimezone(UTC) >= since:
-            found.append((at, wall.strftime("%d %b" if (wall.hour, wall.minute) == (0, 0) else "%H:%M")))
+            found.append((at, wall.strftime(day_form if (wall.hour, wall.minute) == (0, 0) else "%H:%M")))
         wall += step
     return found
 
