@@ -26,7 +26,7 @@ COUNTED: Mapping[News, str] = {
     News.WORSE: "worse",
     News.FLAPPING: "flapping",
     News.SETTLED: "settled",
-    News.FORECAST: "ahead",
+    News.FORECAST: "limit ahead",
     News.REMIND: "still there",
     News.BETTER: "better",
     News.RESOLVED: "resolved",
@@ -49,7 +49,7 @@ def counted(digest: Digest) -> str:
     told = [(sum(item.news is news for item in digest.items), COUNTED[news]) for news in News]
     said = [f"{count} {word}" for count, word in told if count]
     fresh = sum(len(blind.hosts) for blind in digest.blind if blind.news and blind.whole)
-    said += [f"{plural(fresh, 'host')} not readable"] if fresh else []
+    said += [f"{plural(fresh, 'host')} unreadable"] if fresh else []
     return ", ".join(said) or nothing(digest)
 
 

@@ -5,7 +5,7 @@ from math import ceil, sqrt
 
 from bot.adapters.chart.canvas import INK, MUTED, STATUS, WIDTH, Card, fit, legible, wide
 from bot.adapters.chart.layout import Fleet
-from bot.adapters.chart.words import moment, zoned
+from bot.adapters.chart.words import hosts, moment, zoned
 from bot.core.digest import Digest
 from bot.core.outline import WORST_FIRST, plural
 
@@ -30,7 +30,7 @@ def draw(fleet: Fleet, digest: Digest, title: str, zone: tzinfo) -> bytes:
     packed_top = rows_end + (0.42 if fleet.rows else 0.1)
     packed_end = packed_top + side * ceil(len(fleet.packed) / columns) if fleet.packed else rows_end
     card = Card(packed_end + 0.5)
-    card.heading(f"{title}: {fleet.total:,} host{'s' * (fleet.total != 1)}", zoned(moment(digest.due, zone), zone))
+    card.heading(f"{title}: {hosts(fleet.total)}", zoned(moment(digest.due, zone), zone))
     if fleet.rows:
         _rows(card, fleet, rows_top)
     if fleet.packed:
@@ -39,7 +39,7 @@ def draw(fleet: Fleet, digest: Digest, title: str, zone: tzinfo) -> bytes:
         card.write(
             EDGE,
             packed_top - 0.16,
-            f"Now: {what} {len(fleet.packed):,} host{'s' * (len(fleet.packed) != 1)}{more}",
+            f"Now: {what} {hosts(len(fleet.packed))}{more}",
             8,
             ink=MUTED,
         )

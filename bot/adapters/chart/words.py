@@ -78,6 +78,11 @@ def outlook(one: Moved, now: datetime) -> str:
     return f"limit in {first}" if first == last else f"limit in {first} to {last}"
 
 
+def hosts(count: int) -> str:
+    """`1 host`, `3,000 hosts`."""
+    return f"{count:,} host{'s' * (count != 1)}"
+
+
 def moment(at: datetime, zone: tzinfo) -> str:
     """`Sat 21 Nov 2026 17:00 CET`."""
     return at.astimezone(zone).strftime("%a %d %b %Y %H:%M %Z")

@@ -70,7 +70,7 @@ def test_what_changed_and_hurts_comes_first_and_what_is_well_again_last() -> Non
 @pytest.mark.parametrize(
     "expected",
     [
-        "✖ Nightly: 1 new, 1 worse, 1 flapping, 1 ahead, 1 resolved, 1 host not readable",
+        "✖ Nightly: 1 new, 1 worse, 1 flapping, 1 limit ahead, 1 resolved, 1 host unreadable",
         "200 hosts: 3 critical (+3), 2 warning, 2 unknown (+2), 193 ok (-5)",
         "14 hosts: Accept queue overflows : node-20, node-21, node-22",
         "node-26, node-27 and 6 more. Such as: nginx on 0.0.0.0:80: accept queue full",
