@@ -17,19 +17,19 @@ KEY = "sweep:fleet:2030-05-13T09:00:00Z"
 O, W, C, U = Status.OK, Status.WARNING, Status.CRITICAL, Status.UNKNOWN  # noqa: E741 - rows of a grid
 
 PASTS = {
-    "node-003": (O, O, O, O, O, O, O, O, W, W, W, C),
+    "node-3": (O, O, O, O, O, O, O, O, W, W, W, C),
     "node-117": (O, O, W, O, O, W, O, W, O, O, W, C),
-    "node-042": (O, O, O, O, O, O, O, O, O, O, O, W),
-    "node-043": (O, O, O, O, O, O, O, O, O, O, O, W),
-    "node-058": (W, W, W, W, W, W, W, W, W, W, W, W),
-    "node-059": (W, W, W, W, W, W, W, W, W, W, W, W),
-    "node-061": (O, O, W, W, W, W, W, W, W, W, W, W),
-    "node-090": (O, O, O, O, O, O, O, O, O, U, U, U),
+    "node-42": (O, O, O, O, O, O, O, O, O, O, O, W),
+    "node-43": (O, O, O, O, O, O, O, O, O, O, O, W),
+    "node-58": (W, W, W, W, W, W, W, W, W, W, W, W),
+    "node-59": (W, W, W, W, W, W, W, W, W, W, W, W),
+    "node-61": (O, O, W, W, W, W, W, W, W, W, W, W),
+    "node-90": (O, O, O, O, O, O, O, O, O, U, U, U),
     "node-155": (O, O, O, O, O, O, O, O, O, O, O, U),
     "node-156": (O, O, O, O, O, O, O, O, O, O, O, U),
-    "node-012": (O, O, O, C, C, C, C, W, W, O, O, O),
+    "node-12": (O, O, O, C, C, C, C, W, W, O, O, O),
 }
-GRID = {f"node-{n:03}": PASTS.get(f"node-{n:03}", (O,) * 12) for n in range(1, 201)}
+GRID = {f"node-{n}": PASTS.get(f"node-{n}", (O,) * 12) for n in range(1, 201)}
 
 
 def _item(news: News, ident: str, title: str, worst: Severity, said: dict[str, str]) -> Item:
@@ -57,30 +57,30 @@ DIGEST = Digest(
     before={C: 0, W: 5, U: 1, O: 194},
     items=(
         _item(News.NEW, "conntrack-full", "Connection table fills", Severity.WARNING,
-              {"node-042": TABLE, "node-043": TABLE}),
-        _item(News.WORSE, "accept-queue-overflow", "Accept queue overflows", Severity.CRITICAL, {"node-003": QUEUE}),
+              {"node-42": TABLE, "node-43": TABLE}),
+        _item(News.WORSE, "accept-queue-overflow", "Accept queue overflows", Severity.CRITICAL, {"node-3": QUEUE}),
         _item(News.FLAPPING, "vrrp-flapping", "VRRP master changes", Severity.CRITICAL,
               {"node-117": "VI_1 changed 6 times in 24 h"}),
         _item(News.FORECAST, "limit-forecast", "A limit is near", Severity.WARNING,
-              {"node-003": "TCP sockets in use: 3,124 of 4,096, the limit in 17 h to 24 h"}),
+              {"node-3": "TCP sockets in use: 3,124 of 4,096, the limit in 17 h to 24 h"}),
         _item(News.RESOLVED, "close-wait-leak", "Sockets hang in CLOSE_WAIT", Severity.CRITICAL,
-              {"node-012": "gone"}),
+              {"node-12": "gone"}),
     ),
     open=(
         Open(id="rp-filter-drops", playbook="rp-filter", title="Reverse path filter is strict",
-             severity=Severity.WARNING, hosts=("node-058", "node-059", "node-061"), oldest=NOW - timedelta(days=3)),
+             severity=Severity.WARNING, hosts=("node-58", "node-59", "node-61"), oldest=NOW - timedelta(days=3)),
     ),
     blind=(
         Blind(reason="no route to host", hosts=("node-155", "node-156"), whole=True, news=True),
-        Blind(reason="host key has changed", hosts=("node-090",), whole=True),
+        Blind(reason="host key has changed", hosts=("node-90",), whole=True),
     ),
     held=(Held(why="silenced by bob until 14:00: kernel upgrade of the rack", count=4, worst=Severity.WARNING),),
     moved=(
-        Moved(host="node-003", key="tcp-sockets", title="TCP sockets in use", unit="sockets", before=906,
+        Moved(host="node-3", key="tcp-sockets", title="TCP sockets in use", unit="sockets", before=906,
               now=POINTS[-1][1], limit=4096, points=POINTS,
               outlook=Outlook(until=NOW + timedelta(hours=30), low=POINTS[-1][1] + 1_000, high=POINTS[-1][1] + 1_700,
                               soonest=NOW + timedelta(hours=17), latest=NOW + timedelta(hours=24))),
-        Moved(host="node-042", key="tcp-memory", title="TCP memory", unit="bytes", before=MEMORY[0][1],
+        Moved(host="node-42", key="tcp-memory", title="TCP memory", unit="bytes", before=MEMORY[0][1],
               now=MEMORY[-1][1], limit=3 * 2**30, points=MEMORY),
     ),
     grid=GRID,
@@ -90,7 +90,7 @@ DIGEST = Digest(
 def _fault(ident: str, title: str, severity: Severity, stage: Stage, *days: float) -> Fault:
     turns = tuple(NOW - timedelta(days=day) for day in days)
     return Fault(
-        host="node-003", fingerprint=ident, id=ident, playbook="p", severity=severity, title=title, stage=stage,
+        host="node-3", fingerprint=ident, id=ident, playbook="p", severity=severity, title=title, stage=stage,
         first=turns[0], since=turns[-1], last=NOW, changes=turns, times=(len(turns) + 1) // 2,
     )  # fmt: skip
 
@@ -105,7 +105,7 @@ def _curve(key: str, title: str, unit: str, limit: float | None, values: list[fl
 
 _HOURS = range(14 * 24)
 PAST = HostPast(
-    "node-003",
+    "node-3",
     NOW - timedelta(days=14),
     NOW,
     (

@@ -70,7 +70,7 @@ async def shoot(page: Page, shots: Path, name: str) -> None:
         if await button.count():
             await button.click()
         await expect(page.get_by_role("button", name=f"Switch to {other} theme")).to_be_visible()
-        await page.screenshot(path=shots / f"{name}-{theme}.png")
+        await page.screenshot(animations="disabled", path=shots / f"{name}-{theme}.png")
 
 
 async def told(bot: Bot) -> None:
@@ -78,9 +78,9 @@ async def told(bot: Bot) -> None:
     herald = bot.front.herald
     receipt = await herald.begin(SWEEP, DIGEST.run, KEY, Progress(DIGEST.run, 0, 200, "reading"))
     assert receipt is not None
-    await bot.desk.propose("carol", DIGEST.run, id="c0sweep00", host="node-003")
+    await bot.desk.propose("carol", DIGEST.run, id="c0sweep00")
     full = finding("conntrack-full", title="Connection table fills", severity=Severity.WARNING, summary=TABLE)
-    whole = report(sick("node-003"), host("node-042", Status.WARNING, findings=(full,)), run=DIGEST.run)
+    whole = report(sick("node-3"), host("node-42", Status.WARNING, findings=(full,)), run=DIGEST.run)
     pictures = await ChartPainter().digest(DIGEST, title=SWEEP.title, zone=SWEEP.zone)
     assert len(pictures) == 2
     assert await herald.tell(SWEEP, KEY, DIGEST, report=whole, pictures=pictures)
@@ -90,7 +90,7 @@ async def test_a_digest_with_its_pictures_is_read_and_its_card_approved(bot: Bot
     await told(bot)
     digest = page.get_by_role("log", name="Messages in").locator("[data-ts]").filter(has_text="Fleet every 15 min").last
     await expect(digest).to_contain_text("1 new, 1 worse, 1 flapping, 1 limit ahead, 1 resolved, 2 hosts unreadable")
-    await expect(digest).to_contain_text("Reverse path filter is strict, for 3 d: node-058, node-059, node-061")
+    await expect(digest).to_contain_text("Reverse path filter is strict, for 3 d: node-58, node-59, node-61")
     await digest.get_by_role("button", name="view thread").click()
     heat = thread(page).get_by_role("img", name="Heat map of 200 hosts")
     await expect(heat).to_be_visible()
@@ -123,12 +123,12 @@ async def test_a_picture_opens_whole_with_its_words(bot: Bot, page: Page, shots:
     await heat.click()
     whole = page.get_by_role("dialog").get_by_role("img", name="Heat map of 200 hosts")
     await expect(whole).to_be_visible()
-    await page.screenshot(path=shots / "sweep-4-heat-map.png")
+    await page.screenshot(animations="disabled", path=shots / "sweep-4-heat-map.png")
 
 
 async def test_the_history_of_a_host_is_asked_for_and_seen(bot: Bot, page: Page, shots: Path) -> None:
-    await bot.slack.command("alice", "#netops", "/netdiag history node-003")
-    picture = page.get_by_role("img", name="History of node-003 over 14 days")
+    await bot.slack.command("alice", "#netops", "/netdiag history node-3")
+    picture = page.get_by_role("img", name="History of node-3 over 14 days")
     await expect(picture).to_be_visible()
     assert await picture.evaluate("img => img.decode().then(() => img.naturalWidth)") == 1_300
     await bot.slack.command("alice", "#netops", "/netdiag sweeps")
@@ -143,7 +143,7 @@ async def test_a_finding_is_silenced_from_the_digest(bot: Bot, page: Page, shots
     form = page.get_by_role("dialog")
     await expect(form).to_contain_text("Silence a finding")
     await form.get_by_role("textbox", name="Why").fill("the rack moves")
-    await page.screenshot(path=shots / "sweep-6-silence.png")
+    await page.screenshot(animations="disabled", path=shots / "sweep-6-silence.png")
     await form.get_by_role("button", name="Silence", exact=True).click()
     await page.get_by_role("button", name="view thread").last.click()
     await expect(thread(page)).to_contain_text("Silenced")
