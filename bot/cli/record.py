@@ -34,6 +34,7 @@ def record(
     Read it before you share it: process names stay, they are what a diagnosis is about.
     """
     from bot.app import opened  # noqa: PLC0415
+    from bot.engine.reading import chosen  # noqa: PLC0415
     from bot.engine.record import record_visit  # noqa: PLC0415
 
     async def work() -> Recording | HostFailure:
@@ -42,7 +43,7 @@ def record(
             if len(found) != 1:
                 raise AskError(f"record takes one host; {host} means {len(found)}")
             with terminal.stderr().status(f"visiting {found[0].name}"):
-                return await record_visit(app.desk.observer, found[0], app.desk.chosen(playbooks or ()))
+                return await record_visit(app.desk.observer, found[0], chosen(app.desk.playbooks, playbooks or ()))
 
     kept = wait(work)
     if isinstance(kept, HostFailure):

@@ -120,6 +120,8 @@ class Heard(_Value):
     host: str
     fingerprint: str
     told: Told
+    before: datetime | None = None
+    """When the channel had been told of it last as the digest was made; None: never."""
 
 
 class Digest(_Value):

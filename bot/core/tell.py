@@ -90,10 +90,7 @@ def digest(scene: Scene) -> Digest:
         moved=scene.moved,
         missed=missed,
         grid=_grid(scene),
-        heard=tuple(
-            Heard(host=fault.host, fingerprint=fault.fingerprint, told=_told(fault, scene))
-            for fault in (*(piece.fault for piece in told), *silently)
-        ),
+        heard=tuple(_heard(fault, scene) for fault in (*(piece.fault for piece in told), *silently)),
         quiet=not (items or sighted or missed or any(part.news for part in blind)),
     )
 
@@ -124,11 +121,11 @@ def still(said: Digest, faults: Iterable[Fault], channel: str) -> Digest:
     What it was told by this very digest stays: a process that died after telling it tells the same again.
     """
     known = {(fault.host, fault.fingerprint): fault.told.get(channel) for fault in faults}
-    late = {
-        (part.host, part.fingerprint)
-        for part in said.heard
-        if (told := known.get((part.host, part.fingerprint))) is not None and told.at > part.told.at
-    }
+    late = set()
+    for part in said.heard:
+        told = known.get((part.host, part.fingerprint))
+        if (told.at if told else None) not in (part.before, part.told.at):
+            late.add((part.host, part.fingerprint))
     if not late:
         return said
     items = [
@@ -250,8 +247,10 @@ def _overdue(scene: Scene, calm: Iterable[Fault]) -> Iterable[Fault]:
     return [fault for age, fault in waited if 2 * age >= after]
 
 
-def _told(fault: Fault, scene: Scene) -> Told:
-    return _said(fault, scene.sweep.channel, scene.now)
+def _heard(fault: Fault, scene: Scene) -> Heard:
+    before = fault.told.get(scene.sweep.channel)
+    said = _said(fault, scene.sweep.channel, scene.now)
+    return Heard(host=fault.host, fingerprint=fault.fingerprint, told=said, before=before.at if before else None)
 
 
 def _said(fault: Fault, channel: str, at: datetime) -> Told:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from bot.core import approval
 from bot.core.action import Refused
-from bot.core.approval import Moved, need, stamp
+from bot.core.approval import Moved, Record, need, stamp
 from bot.core.change import Change, FollowUp, Plan
 from bot.core.errors import ConfigError, nearest
 from bot.core.host import Host
@@ -146,6 +146,11 @@ def _refused(wish: Wish, reason: str, plan: Plan | None = None) -> Proposal:
         summary=plan.summary if plan else "",
         refused=reason,
     )
+
+
+def proposal_of(record: Record) -> Proposal:
+    """The proposal that a stored change is."""
+    return _proposal(record.change, approval=record.approval)
 
 
 def _proposal(change: Change, *, approval: str = "", refused: str | None = None) -> Proposal:
