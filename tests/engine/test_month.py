@@ -61,6 +61,8 @@ SWEEPS = (
 )  # fmt: skip
 CONFIRM = {NET: 1, DBA: 2}
 """After so many looks that could tell and be told, a channel must know."""
+FLAPPED = 4
+"""Days for which some hosts flap."""
 Key = tuple[str, str]
 APPEARS = {News.NEW, News.REOPENED, News.FORECAST}
 
@@ -122,7 +124,7 @@ def written(script: Script) -> set[str]:
             add(host, "stuck", at(8, 12), 40)
     flapping = {*some(3), *some(1)}
     for number, host in enumerate(sorted(flapping)):  # every other sweep finds them faulty, or not at all
-        add(host, "dns" if number else "unreachable", at(14, 1), 96, period=3_600)
+        add(host, "dns" if number else "unreachable", at(14, 1), FLAPPED * 24, period=3_600)
     hushed, kept = some(2), some(2)
     for host in hushed:  # these are mended before their silence is over
         add(host, "overflow", at(21, 2), 6)
@@ -259,6 +261,7 @@ def tellings(month: Month, channel: str) -> Iterator[tuple[datetime, Key, str]]:
             yield from ((by_key[key], (host, unread(host)), "resolved") for host in said.sighted)
 
 
+@pytest.mark.timeout(900)  # some forty seconds of CPU, which a busy machine takes its time to give
 async def test_a_month_of_a_fleet(month: Month, capsys: pytest.CaptureFixture[str]) -> None:
     await lived(month)
     for channel in (NET, DBA):
@@ -297,11 +300,12 @@ def check(month: Month, channel: str) -> None:
         for name, here in found.items():
             if name not in month.flapping:
                 listener.look(sweep, when, name, here)
-    for (host, _), found_ in told.items():
+    for (host, fingerprint), found_ in told.items():
         if host in month.flapping:
             words = list(found_.values())
+            reminders = FLAPPED if fingerprint == unread(host) else 0  # they stand among the unknown
             assert words.count("flapping") == 1, words
-            assert len(words) <= 6, words
+            assert len(words) <= 6 + reminders, words
 
 
 @dataclass
@@ -371,8 +375,9 @@ def figures(month: Month) -> str:
         f"  items: {', '.join(f'{name} {number}' for name, number in kinds.most_common())}",
     ]
     for channel, days in per_day.items():
+        posted = sum(days.values())
         lines += [
-            f"  {channel}: {(posted := sum(days.values()))} messages, {posted / DAYS:.1f} a day, most {max(days.values())}",
+            f"  {channel}: {posted} messages, {posted / DAYS:.1f} a day, most {max(days.values())}",
             f"    by day: {' '.join(str(days[day]) for day in range(1, DAYS + 1))}",
         ]
     lines.append(
