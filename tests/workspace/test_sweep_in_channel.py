@@ -50,7 +50,7 @@ def shots(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def page(bot: Bot, browser: Browser) -> Page:
-    opened = await browser.new_page(viewport={"width": 1440, "height": 1250}, color_scheme="light")
+    opened = await browser.new_page(viewport={"width": 1440, "height": 1080}, color_scheme="light")
     await opened.goto(bot.slack.url)
     try:
         await expect(opened.get_by_role("textbox", name="Message #netops")).to_be_visible()

@@ -137,6 +137,8 @@ def _free(text: str, targets: Collection[str]) -> Command | None:
             return Command(Word.SILENCE, rest=rest)
         case Word.SWEEP:
             name, _, act = rest.partition(" ")
+            if not name:
+                return Command(Word.SWEEPS)
             return Command(Word.SWEEP, name, rest=_act(name, act.strip()))
         case _:
             return None
@@ -146,8 +148,8 @@ def _act(name: str, act: str) -> str:
     """What shall become of a sweep. Raises AskError."""
     verb, _, rest = act.partition(" ")
     verb = verb.lower()
-    if not name or verb not in ("now", "pause", "resume"):
-        said = f'"{verb}" is nothing to do with a sweep' if verb else "which sweep, and what?"
+    if verb not in ("now", "pause", "resume"):
+        said = f'"{verb}" is nothing to do with a sweep' if verb else f"what shall become of {name}?"
         raise AskError(f"{said}: {USAGE[Word.SWEEP]}")
     if verb != "pause":
         if rest.strip():
