@@ -19,6 +19,7 @@ from bot.adapters.files.alerts import FileAlerts
 from bot.adapters.files.inventory import load_inventory
 from bot.adapters.files.playbooks import load_playbooks
 from bot.adapters.files.policy import FilePolicy
+from bot.adapters.files.sweeps import FilePlan
 from bot.adapters.slack import Catalog, SlackFront, Tuning, connect
 from bot.adapters.ssh import HostShell
 from bot.adapters.store import Store, read_public
@@ -31,6 +32,8 @@ from bot.core.halt import Switched
 from bot.core.host import Inventory
 from bot.core.policy import Actor, Standing, usergroups
 from bot.core.selector import select
+from bot.engine.annals import Annals
+from bot.engine.chronicle import Chronicle
 from bot.engine.desk import DutyDesk
 from bot.engine.diagnose import Observer
 from bot.engine.halt import halt, resume
@@ -40,6 +43,12 @@ from bot.engine.meter import Meter, NoMeter
 from bot.engine.metered import MeteredShell
 from bot.engine.ports import Directory, JournalDown, Shell
 from bot.engine.remedy import Remedy
+from bot.engine.scheduler import Scheduler
+from bot.engine.silences import Silences
+from bot.engine.sweep import Sweeper
+from bot.engine.sweep_carry import SweepBench
+from bot.engine.sweep_desk import Rounds
+from bot.engine.sweep_ports import Herald, Painter
 from bot.settings import Settings
 
 log = structlog.get_logger()
@@ -100,6 +109,40 @@ class App:
     shell: Shell
     clock: SystemClock
     meter: Meter
+    policy: FilePolicy
+    plans: FilePlan
+    annals: Annals
+
+    def sweeping(self, herald: Herald, painter: Painter | None = None) -> SweepBench:
+        """What sweeps are kept with, told by `herald` with pictures by `painter`."""
+        runs = Sweeper(
+            inventory=self.inventory,
+            playbooks=self.desk.playbooks,
+            observer=self.desk.observer,
+            journal=self.journal,
+            clock=self.clock,
+            annals=self.annals,
+            remedy=self.remedy,
+            herald=herald,
+            painter=painter,
+            concurrency=self.settings.concurrency,
+        )
+        return SweepBench(
+            plans=self.plans,
+            history=self.journal.history,
+            runs=runs,
+            journal=self.journal,
+            policy=self.policy,
+            clock=self.clock,
+            owner=self.remedy.owner,
+            herald=herald,
+        )
+
+    def silences(self) -> Silences:
+        """Who silences what."""
+        return Silences(
+            self.journal.history, self.journal, self.policy, self.clock, self.inventory, self.desk.playbooks
+        )
 
     async def log_read(self, actor: Actor, what: str) -> str:
         """Reading the log is an entry of the log; why it is not, where the store cannot be written: reading goes on."""
@@ -161,23 +204,29 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         playbooks=playbooks,
         observer=observer,
     )
-    desk = DutyDesk(inventory, playbooks, observer, journal, remedy, clock, settings.concurrency)
+    plans = FilePlan(settings.inventory, inventory, playbooks, policy.policy)
+    annals = Annals(journal.history, clock, plans)
+    desk = DutyDesk(inventory, playbooks, observer, journal, remedy, clock, settings.concurrency, annals)
     try:
-        yield App(settings, inventory, desk, remedy, journal, directory, shell, clock, meter)
+        yield App(settings, inventory, desk, remedy, journal, directory, shell, clock, meter, policy, plans, annals)
     finally:
         await shell.close()
         await journal.close()
 
 
 async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> None:
-    """Serve Slack, and carry out approved changes, until `stop`. `ready` is set once Slack has greeted the bot.
+    """Serve Slack, carry out approved changes and keep the sweeps, until `stop`. `ready` is set once Slack has greeted
+    the bot.
 
-    Raises ConfigError at once when Slack refuses the tokens or cannot be reached.
+    Raises ConfigError at once when Slack refuses the tokens or cannot be reached, or the plan of sweeps is faulty.
     """
+    from bot.adapters.chart import ChartPainter  # noqa: PLC0415 - drawing loads only where somebody looks
+
     settings = app.settings
     assert settings.slack_bot_token is not None
     assert settings.slack_app_token is not None
-    policy = FilePolicy(settings.inventory)
+    policy = app.policy
+    app.plans.load()  # a fault in it is told now, not when the first run is missing
     api, directory = connect(
         settings.slack_bot_token.get_secret_value(),
         settings.slack_app_token.get_secret_value(),
@@ -202,10 +251,31 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
         status=app.status,
         tuning=Tuning(audit_channel=settings.slack_audit_channel or "", pages=settings.findings_url or ""),
     )
+    painter = ChartPainter()
+    keeper = Scheduler(app.sweeping(front.herald, painter))
+    front.attach(
+        sweeps=Rounds(keeper.bench, lambda: keeper),
+        silences=app.silences(),
+        picture=Chronicle(app.journal.history, painter, app.clock).picture,
+    )
     async with reachable(app, policy, front), asyncio.TaskGroup() as tasks:
-        driving = tasks.create_task(app.remedy.drive())
+        keeping = tasks.create_task(kept(keeper, ready))
+        loops = [tasks.create_task(app.remedy.drive()), keeping, tasks.create_task(ended(keeping, stop))]
         await front.run(stop, ready)
-        driving.cancel()
+        for loop in loops:
+            loop.cancel()
+
+
+async def kept(keeper: Scheduler, ready: asyncio.Event) -> None:
+    """Keep the sweeps from the moment on that somebody can be told."""
+    await ready.wait()
+    await keeper.run()
+
+
+async def ended(keeping: "asyncio.Task[None]", stop: asyncio.Event) -> None:
+    """Leave runs that are under way to the next process, before the chat is closed."""
+    await stop.wait()
+    keeping.cancel()
 
 
 @asynccontextmanager

@@ -1,5 +1,18 @@
 """Which commands are there? Importing this registers them all on `bot.cli.cli`."""
 
-from bot.cli import audit, changes, demo, doctor, halt, inventory, playbooks, pods, record, run, serve
+from bot.cli import audit, changes, demo, doctor, halt, inventory, playbooks, pods, record, run, serve, sweep
 
-__all__ = ["audit", "changes", "demo", "doctor", "halt", "inventory", "playbooks", "pods", "record", "run", "serve"]
+__all__ = [
+    "audit",
+    "changes",
+    "demo",
+    "doctor",
+    "halt",
+    "inventory",
+    "playbooks",
+    "pods",
+    "record",
+    "run",
+    "serve",
+    "sweep",
+]

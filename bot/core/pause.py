@@ -64,6 +64,9 @@ def resumed(
 
 
 def asked(sweep: Sweep, standing: Standing, policy: Policy, now: datetime) -> Event:
-    """What to log of a run that somebody wants at once. Raises AskError for whoever may not."""
-    allowed(sweep, standing, policy, "run")
+    """What to log of a run that somebody wants at once. Raises AskError for whoever may not: at the terminal everybody
+    may read hosts.
+    """
+    if standing.fault or standing.actor.kind != "terminal":
+        allowed(sweep, standing, policy, "run")
     return Event("SweepAsked", standing.actor.key, stamp(now), data={"sweep": sweep.name})

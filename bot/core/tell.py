@@ -19,10 +19,8 @@ from bot.core.report import HostReport, Report, Severity, Status
 from bot.core.sweep import Silence, Sweep, Tuning
 from bot.core.text import neutral
 
-FORECAST = "limit-forecast"
-"""The finding that tells of what is yet to come."""
-EVENTS = frozenset({"setting-changed"})
-"""Findings of what happened once: nobody is reminded of them, or told that they are over."""
+FORECASTS = "trends"
+"""The playbook whose findings tell of what is yet to come."""
 COLUMNS = 24
 """Sweeps that the heat map shows, this one too."""
 RATE_CAP = "rate cap"
@@ -71,7 +69,7 @@ def digest(scene: Scene) -> Digest:
     known = {(fault.host, fault.fingerprint): fault for fault in scene.faults}
     pieces = [*_pieces(scene, known)]
     told = [piece for piece in pieces if not piece.held]
-    causes = [piece for piece in told if _is_item(piece)]
+    causes = [piece for piece in told if piece.fault.playbook != OURS or piece.news is News.FLAPPING]
     items = _items(causes, known, scene.report.run)
     blind, sighted = _blind(scene.report, told)
     silently = _folded_away(scene, known)
@@ -167,7 +165,7 @@ def news(fault: Fault, told: Told | None, tuning: Tuning) -> News | None:
             (not matters, None),
             (fault.flapping, News.FLAPPING),
             (not there, None),
-            (fault.id == FORECAST, News.FORECAST),
+            (fault.playbook == FORECASTS, News.FORECAST),
             (True, fresh),
         )
         return _first(first)
@@ -200,13 +198,6 @@ def _pieces(scene: Scene, known: Mapping[Key, Fault]) -> Iterable[_Piece]:
         else:
             yield _Piece(fault, kind, _held_by(scene, fault, kind))
     yield from (_Piece(fault, News.REMIND) for fault in _overdue(scene, calm))
-
-
-def _is_item(piece: _Piece) -> bool:
-    """Whether news is told as an item: what is unknown has its own place, and what happened once is over by itself."""
-    if piece.fault.playbook == OURS:
-        return piece.news is News.FLAPPING
-    return not (piece.fault.id in EVENTS and piece.news is News.RESOLVED)
 
 
 def _folded(fault: Fault, known: Mapping[Key, Fault]) -> bool:
@@ -247,7 +238,6 @@ def _overdue(scene: Scene, calm: Iterable[Fault]) -> Iterable[Fault]:
         if (told := fault.told.get(channel)) is not None
         and told.stage is not Stage.RESOLVED
         and fault.stage in HERE
-        and fault.id not in EVENTS
         and RANK[fault.severity] <= RANK[Severity(tuning.least)]
         and not _held_by(scene, fault, News.REMIND)
     ]

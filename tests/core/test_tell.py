@@ -17,7 +17,7 @@ from tests.fakes.clock import START
 C, W = Severity.CRITICAL, Severity.WARNING
 SWEEP = Sweep("fleet", Every(3_600), "all", channel="C1")
 ASKED = Asked({"rp-filter": {}, "listen-queue": {}, "trends": {}})
-CHECKS = ("setting-changed", "rp-filter-drops", "backlog-capped", "listen-drops", "limit-forecast")
+CHECKS = ("rp-filter-drops", "backlog-capped", "listen-drops", "limit-forecast")
 UNREADABLE = HostFailure(cause=Cause.UNREACHABLE, reason="connection refused", remedy="start it")
 
 
@@ -191,15 +191,6 @@ def test_a_forecast_is_told_as_one() -> None:
     assert news(Fleet().sees(host_report("n1", finding("n1", "limit-forecast")))) == [
         ("forecast", "limit-forecast", ("n1",))
     ]
-
-
-def test_what_happened_once_is_told_once_and_never_as_over() -> None:
-    fleet = Fleet(replace(SWEEP, tuning=Tuning(remind_after=7_200)))
-    moved = finding("n1", "setting-changed", playbook="trends")
-    assert news(fleet.sees(host_report("n1", moved))) == [("new", "setting-changed", ("n1",))]
-    assert all(fleet.sees(host_report("n1", moved)).quiet for _ in range(5))
-    assert fleet.sees(host_report("n1")).quiet
-    assert news(fleet.sees(host_report("n1", moved))) == [("reopened", "setting-changed", ("n1",))]
 
 
 def test_what_is_below_the_threshold_is_not_told_but_what_was_told_is_until_it_is_gone() -> None:
