@@ -23,7 +23,7 @@ from bot.engine.diagnose import Observer, read_all
 from bot.engine.offers import offered
 from bot.engine.pods import PROBES, table
 from bot.engine.ports import Clock, Journal, JournalDown
-from bot.engine.reading import errand, few, read, remember, reported, run_id
+from bot.engine.reading import errand, few, read, refused_keys, remember, reported, run_id
 from bot.engine.remedy import Remedy
 
 
@@ -84,8 +84,9 @@ class DutyDesk:
             hosts=tuple(done[host.name] for host in hosts),
         )
         data = {"run": run, "target": ask.target, "view": "pods", "hosts": list(done)}
+        event = Event("HostsRead", ask.actor.key, report.started, None, data)
         with suppress(JournalDown):  # reading goes on without a log: only changes stop
-            await self.journal.append([Event("HostsRead", ask.actor.key, report.started, None, data)])
+            await self.journal.append([event, *refused_keys(ask.actor, report)])
         return report
 
     async def approve(self, change: str, standing: Standing) -> Decision:

@@ -16,14 +16,18 @@ from bot.core.errors import AskError, nearest
 from bot.core.host import Cause, Host, HostFailure, Inventory
 from bot.core.params import check_params
 from bot.core.playbook import Playbook, probes_of
-from bot.core.policy import span
+from bot.core.pods import PodsReport
+from bot.core.policy import Actor, span
 from bot.core.report import HostReport, Report
 from bot.core.selector import select
 from bot.core.snapshot import Visit
+from bot.core.text import neutral
 from bot.engine.diagnose import Observer, judge, read_all
 from bot.engine.ports import Clock, Journal, JournalDown
 
 RUN_MEMORY = "run"
+IMPOSTORS = frozenset({Cause.HOST_KEY_UNKNOWN, Cause.HOST_KEY_CHANGED})
+"""A host that fails for one of these may be another machine."""
 
 Each = Callable[[Host, Visit, HostReport], Awaitable[HostReport]]
 """Sees a host's report as soon as it is judged, and may add to it."""
@@ -136,12 +140,23 @@ async def remember(journal: Journal, ask: Ask, report: Report) -> None:
     }
     event = Event("HostsRead", ask.actor.key, report.started, None, {"run": report.run, **summary})
     try:
-        await journal.append([event])
+        await journal.append([event, *refused_keys(ask.actor, report)])
         kept = {"asker": ask.actor.key, "started": report.started, **summary}
         await journal.replace(RUN_MEMORY, report.run, kept)
     except JournalDown:
         # Reading goes on (only mutations stop); the proposals of the run have been refused for the same reason.
         return
+
+
+def refused_keys(actor: Actor, report: Report | PodsReport) -> list[Event]:
+    """One event for all hosts of a run that did not prove who they are: nothing was sent to them."""
+    refused = {
+        host.host: neutral(host.failure.reason, 300)
+        for host in report.hosts
+        if host.failure is not None and host.failure.cause in IMPOSTORS
+    }
+    data = {"run": report.run, "hosts": refused}
+    return [Event("HostKeyRefused", actor.key, report.started, None, data)] if refused else []
 
 
 def run_id(clock: Clock) -> str:

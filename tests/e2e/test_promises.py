@@ -253,3 +253,6 @@ async def test_one_bad_host_is_marked_alone(scene: Scene) -> None:
     assert all(host["failure"]["remedy"] for host in hosts_said.values() if host["failure"])
     assert hosts_said["node-3"]["status"] == "critical"
     assert done.returncode == 1
+    logged = [json.loads(entry.body) async for entry in scene.app.journal.entries()]
+    refused = [event["data"]["hosts"] for event in logged if event["kind"] == "HostKeyRefused"]
+    assert [sorted(hosts) for hosts in refused] == [["node-1", "node-2"]]
