@@ -91,8 +91,14 @@ def _account_fault(name: str) -> str:
 
 
 def terminal_actor() -> Actor:
-    """The operating-system user of this process: by real user id, not by an environment variable."""
-    name = pwd.getpwuid(os.getuid()).pw_name
+    """The operating-system user of this process: by real user id, not by an environment variable.
+
+    A user id without a name (containers have such) may read, and decide nothing: there is no such user.
+    """
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = f"uid-{os.getuid()}"
     return Actor("terminal", name, name)
 
 
