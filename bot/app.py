@@ -32,6 +32,7 @@ from bot.core.halt import Switched
 from bot.core.host import Inventory
 from bot.core.policy import Actor, Standing, usergroups
 from bot.core.selector import select
+from bot.engine.alerts import Alerts
 from bot.engine.annals import Annals
 from bot.engine.chronicle import Chronicle
 from bot.engine.desk import DutyDesk
@@ -264,47 +265,57 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
         silences=app.silences(),
         picture=Chronicle(app.journal.history, painter, app.clock).picture,
     )
-    async with reachable(app, policy, front), asyncio.TaskGroup() as tasks:
-        keeping = tasks.create_task(kept(keeper, ready))
-        loops = [tasks.create_task(app.remedy.drive()), keeping, tasks.create_task(ended(keeping, stop))]
+    routes = FileAlerts(settings.inventory)
+    intake = Alerts(app.desk, app.journal, front.herald, app.clock, app.inventory, routes, app.meter)
+    async with reachable(app, policy, front, intake), asyncio.TaskGroup() as tasks:
+        telling = [tasks.create_task(kept(work, ready)) for work in (keeper.run, intake.run)]
+        loops = [tasks.create_task(app.remedy.drive()), *telling, tasks.create_task(ended(telling, stop))]
         await front.run(stop, ready)
         for loop in loops:
             loop.cancel()
 
 
-async def kept(keeper: Scheduler, ready: asyncio.Event) -> None:
-    """Keep the sweeps from the moment on that somebody can be told."""
+async def kept(work: Callable[[], Awaitable[None]], ready: asyncio.Event) -> None:
+    """Keep sweeps, or take alerts, from the moment on that somebody can be told."""
     await ready.wait()
-    await keeper.run()
+    await work()
 
 
-async def ended(keeping: "asyncio.Task[None]", stop: asyncio.Event) -> None:
-    """Leave runs that are under way to the next process, before the chat is closed."""
+async def ended(telling: "Sequence[asyncio.Task[None]]", stop: asyncio.Event) -> None:
+    """Leave what is under way to the next process, before the chat is closed."""
     await stop.wait()
-    keeping.cancel()
+    for task in telling:
+        task.cancel()
 
 
 @asynccontextmanager
-async def reachable(app: App, policy: FilePolicy, front: SlackFront) -> AsyncIterator[None]:
+async def reachable(app: App, policy: FilePolicy, front: SlackFront, intake: Alerts) -> AsyncIterator[None]:
     """Alerts, figures and health over HTTP while the block runs, where an address is set. Raises ConfigError."""
-    from bot.adapters.http import Metrics, listening, pulse, scrape  # noqa: PLC0415 - only where it is wanted
+    from bot.adapters.http import Metrics, alerts, listening, pulse, scrape  # noqa: PLC0415 - only where it is wanted
 
     settings, meter = app.settings, app.meter
     if settings.http_listen is None or not isinstance(meter, Metrics):
         yield
         return
-    checks = _checks(app, policy, front)
+    checks = _checks(app, policy, front, intake)
     levels = Levels(
         meter,
         app.journal,
         app.clock,
         head=app.journal.head,
         size=lambda: _size(settings),
-        queues={"slack": lambda: front.waiting},
+        queues={
+            "slack": lambda: front.waiting,
+            "alerts": lambda: intake.intake.waiting,
+            "alert_groups": lambda: intake.intake.open,
+        },
         checks=checks,
+        history=app.journal.history,
     )
     alive, is_ready = pulse(checks)
+    there = FileAlerts(settings.inventory)
     routes = {
+        ("POST", "/alerts"): alerts(secret(settings.alerts_token), intake.take, there=lambda: there.there),
         ("GET", "/metrics"): scrape(meter, secret(settings.metrics_token), levels.refresh),
         ("GET", "/healthz"): alive,
         ("GET", "/readyz"): is_ready,
@@ -319,7 +330,9 @@ def secret(token: SecretStr | None) -> str | None:
     return token.get_secret_value() if token is not None else None
 
 
-def _checks(app: App, policy: FilePolicy, front: SlackFront) -> Mapping[str, Callable[[], Awaitable[str]]]:
+def _checks(
+    app: App, policy: FilePolicy, front: SlackFront, intake: Alerts
+) -> Mapping[str, Callable[[], Awaitable[str]]]:
     """Why the bot cannot do its work, by part; "" where it can."""
 
     async def slack() -> str:
@@ -332,15 +345,21 @@ def _checks(app: App, policy: FilePolicy, front: SlackFront) -> Mapping[str, Cal
             return str(fault)
         return ""
 
-    async def files() -> str:
-        try:
-            policy.policy()
-            FileAlerts(app.settings.inventory).routing()
-        except ConfigError as fault:
-            return str(fault)
-        return ""
+    async def readable() -> str:
+        return _broken(policy.policy)
 
-    return {"slack": slack, "store": store, "policy": files}
+    async def alerts() -> str:
+        return _broken(intake.routes.routing) or intake.trouble
+
+    return {"slack": slack, "store": store, "policy": readable, "alerts": alerts}
+
+
+def _broken(read: Callable[[], object]) -> str:
+    try:
+        read()
+    except ConfigError as fault:
+        return str(fault)
+    return ""
 
 
 def _size(settings: Settings) -> int | None:

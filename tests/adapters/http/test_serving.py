@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,13 +11,21 @@ from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 
 from bot.app import App, opened, serving
+from bot.cli.logs import configure
 from bot.settings import Settings, load
-from bot.workspace import LocalSlack
+from bot.workspace import LocalSlack, Message
+from tests.fakes.alerts import body, raw
 
 TOKEN = "s3cret-of-alertmanager"
 HOSTS = "hosts: {here: {address: localhost, transport: local, sudo: false}}\n"
+ALERTS = """\
+channel: CHANNEL
+routes:
+  - {name: clocks, match: {alertname: Down}, host: "{instance}", playbooks: [clock]}
+"""
 
 
 @dataclass
@@ -41,6 +50,7 @@ def configured(tmp_path: Path, slack: LocalSlack, port: int) -> Settings:
     inventory = tmp_path / "inventory"
     inventory.mkdir(exist_ok=True)
     (inventory / "hosts.yaml").write_text(HOSTS)
+    (inventory / "alerts.yaml").write_text(ALERTS.replace("CHANNEL", slack.channels["netops"]))
     tokens = {"slack_bot_token": slack.bot_token, "slack_app_token": slack.app_token, "slack_api_url": slack.api_url}
     more = {"http_listen": f"127.0.0.1:{port}", "alerts_token": TOKEN, "window": 0.2}
     return load(
@@ -103,3 +113,52 @@ async def test_a_visit_and_what_it_left_is_counted(bot: Running) -> None:
             await asyncio.sleep(0.2)
     assert counted(figures, "netdiag_visits_total") == {'netdiag_visits_total{kind="visit",outcome="ok"}': "1.0"}
     assert counted(figures, "netdiag_visit_seconds_count") == {'netdiag_visit_seconds_count{kind="visit"}': "1.0"}
+
+
+async def test_an_alert_is_told_and_diagnosed_in_its_thread_and_resolving_edits_it(bot: Running) -> None:
+    assert await bot.post(body(raw(instance="here:9100"), raw(instance="nowhere:9100"))) == 200
+    channel = bot.slack.channels["netops"]
+    parent = await said(bot, channel, "Alert 2 firing: Down", "by these checks")
+    assert 'no host "nowhere" in the inventory' in str(parent.blocks)
+    assert bot.slack.thread(channel, parent.ts), "the diagnosis is in the thread"
+    assert await bot.post(body(raw("resolved", instance="here:9100"), raw("resolved", instance="nowhere:9100"))) == 200
+    edited = await said(bot, channel, "Alert resolved: Down")
+    assert edited.ts == parent.ts
+
+
+async def said(bot: Running, channel: str, *words: str) -> Message:
+    """The message that says all of it, once one does."""
+    async with asyncio.timeout(40):
+        while True:
+            for message in bot.slack.messages(channel):
+                if all(word in message.text + str(message.blocks) for word in words):
+                    return message
+            await asyncio.sleep(0.1)
+
+
+SECRETS = ("xoxb-", "xapp-", TOKEN, "guessed-by-somebody")
+
+
+async def test_no_secret_is_logged_whatever_happens(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], unused_tcp_port: int
+) -> None:
+    """At the most talkative level, with every kind of refusal, and Slack saying no."""
+    async with await LocalSlack.start(rates=False) as slack:
+        secrets = (*SECRETS, slack.bot_token, slack.app_token)
+        loud = {"log_level": "debug", "log_format": "json"}
+        configure(configured(tmp_path, slack, unused_tcp_port).model_copy(update=loud))
+        try:
+            async with running(tmp_path, slack, unused_tcp_port) as bot:
+                await bot.post(b"{")
+                await bot.post(body(raw(instance="here")))
+                async with aiohttp.ClientSession() as session:
+                    headers = {"Authorization": "Bearer guessed-by-somebody"}
+                    await session.post(f"{bot.base}/alerts", data=b"{}", headers=headers)
+                await said(bot, slack.channels["netops"], "Alert 1 firing")
+        finally:
+            logging.getLogger().handlers = []
+            structlog.reset_defaults()
+    told = capfd.readouterr().err
+    lines = [json.loads(line) for line in told.splitlines()]
+    assert {"http.listening", "http.refused", "alerts.taken"} <= {line["event"] for line in lines}
+    assert not [secret for secret in secrets if secret in told]
