@@ -1,17 +1,18 @@
 """What does `netdiag doctor` look at? One function a subject; each answers with findings and their remedies."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from bot import actions, probes
+from bot.adapters.files.alerts import FileAlerts, Known, unknown_names
 from bot.adapters.files.inventory import load_inventory
 from bot.adapters.files.playbooks import load_playbooks
 from bot.adapters.files.policy import FilePolicy
 from bot.adapters.store import Store
 from bot.app import SystemClock, checked
 from bot.core.audit import Verdict
-from bot.core.errors import NetdiagError
+from bot.core.errors import ConfigError, NetdiagError
 from bot.core.host import HostFailure
 from bot.core.policy import unmatched
 from bot.settings import Settings
@@ -109,15 +110,67 @@ async def _slack(settings: Settings, _target: str) -> AsyncIterator[Finding]:
         yield Finding("slack", "skipped", f"{missing} is not set", "docs/slack.md, if the bot shall serve Slack")
         return
     async for about, fault, detail, remedy in preflight(
-        bot.get_secret_value(), app.get_secret_value(), settings.slack_api_url, settings.slack_audit_channel
+        bot.get_secret_value(),
+        app.get_secret_value(),
+        settings.slack_api_url,
+        settings.slack_audit_channel,
+        _channels(settings),
     ):
         yield Finding(f"slack {about}", "fault" if fault else "ok", detail, remedy)
+
+
+def _channels(settings: Settings) -> Mapping[str, str]:
+    """The channels that routes tell in; a broken file is told by its own subject."""
+    try:
+        routes = FileAlerts(settings.inventory).routing().routes
+    except ConfigError:
+        return {}
+    first = {route.channel: route.name for route in reversed(routes)}
+    return {f"channel of alerts ({name})": channel for channel, name in first.items()}
+
+
+async def _http(settings: Settings, _target: str) -> AsyncIterator[Finding]:
+    from bot.adapters.http import address  # noqa: PLC0415 - a server's libraries load only when needed
+
+    routes = FileAlerts(settings.inventory)
+    if settings.http_listen is None:
+        remedy = "set http_listen (127.0.0.1:9180); docs/alerts.md"
+        wanted = routes.there or settings.alerts_token is not None
+        yield Finding(
+            "http", "fault" if wanted else "skipped", "nothing listens for alerts, figures and health", remedy
+        )
+        return
+    host, port = address(settings.http_listen)
+    everybody = host not in ("127.0.0.1", "::1", "localhost") and settings.metrics_token is None
+    note = "; whoever reaches it may read the figures (metrics_token is not set)" if everybody else ""
+    yield Finding("http", "ok", f"{host} port {port}{note}")
+
+
+async def _alerts(settings: Settings, _target: str) -> AsyncIterator[Finding]:
+    routes = FileAlerts(settings.inventory)
+    routing = routes.routing()
+    if not routes.there:
+        state: State = "fault" if settings.alerts_token else "skipped"
+        remedy = "docs/alerts.md, if alerts shall be taken"
+        yield Finding("alerts", state, "no alerts.yaml beside the inventory", remedy)
+        return
+    if settings.alerts_token is None:
+        yield Finding("alerts", "fault", "alerts_token is not set: every alert is refused", "docs/alerts.md, Connect")
+    playbooks = load_playbooks(settings.playbooks, probes.catalog(), actions.catalog())
+    known = Known(FilePolicy(settings.inventory).policy().people, playbooks)
+    faults = list(unknown_names(routing, known))
+    for fault in faults:
+        yield Finding("alerts", "fault", fault, "correct it: such an alert is told, and not diagnosed or not approved")
+    if not faults:
+        yield Finding("alerts", "ok", f"{len(routing.routes)} routes")
 
 
 SUBJECTS: dict[str, Subject] = {
     "files": _files,
     "policy": _policy,
     "store": _store,
+    "http": _http,
+    "alerts": _alerts,
     "slack": _slack,
     "hosts": _hosts,
 }

@@ -19,9 +19,9 @@ def words(group: Group) -> tuple[str, Sequence[str]]:
     alerts = sorted(group.alerts, key=lambda alert: (not alert.firing, alert.starts))
     names = list(dict.fromkeys(alert.name for alert in alerts))
     firing, gone = group.firing, len(alerts) - group.firing
-    count = f"{firing} firing" if firing else "resolved"
+    count = f"▲ {firing} alert{'s' if firing > 1 else ''} firing" if firing else "✔ resolved"
     shown = ", ".join(names[:NAMES]) + (f" and {len(names) - NAMES} more" if len(names) > NAMES else "")
-    title = f"Alert {count}{f', {gone} resolved' if firing and gone else ''}: {shown}"
+    title = f"{count}{f', {gone} resolved' if firing and gone else ''}: {shown}"
     lines = [_line(alert) for alert in alerts[:SHOWN]]
     left = max(0, len(alerts) - SHOWN) + group.more
     lines += [f"and {left} more alerts"] if left else []

@@ -237,7 +237,7 @@ def test_alerts_of_one_group_are_one_message_and_one_diagnosis_for_hosts_alike()
     (look,) = group.looks
     assert (look.hosts, look.playbooks, look.owner) == (("node-3", "node-4"), ("conntrack",), "alice")
     title, lines = words(group)
-    assert title == "Alert 3 firing: Down"
+    assert title == "▲ 3 alerts firing: Down"
     assert lines[0] == "firing: Down on node-3, since 2030-05-13 08:00 UTC: it is down"
     assert lines[-1] == "to be read: node-3, node-4"
 
@@ -256,7 +256,7 @@ def test_resolved_alerts_are_told_in_the_same_message_and_the_next_one_begins_a_
     group = opened(alert(instance="node-3"))
     group = folded(group, alert(instance="node-3", status="resolved")) or group
     assert (group.episode, group.firing) == (1, 0)
-    assert words(group)[0] == "Alert resolved: Down"
+    assert words(group)[0] == "✔ resolved: Down"
     assert "resolved: Down on node-3, from 2030-05-13 08:00 to 2030-05-13 08:30 UTC" in words(group)[1][0]
     again = folded(group, alert(instance="node-3", starts=NOW)) or group
     assert (again.episode, again.firing, len(again.alerts)) == (2, 1, 1)

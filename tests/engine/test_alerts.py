@@ -85,7 +85,7 @@ async def test_an_alert_is_told_diagnosed_and_answered_in_its_thread(world: Worl
     await bot.take(delivery(alert(instance="node-3:9100"), alert(instance="node-4")))
     await bot.settle()
     ((key, (title, lines)),) = world.messages.items()
-    assert title == "Alert 2 firing: Down"
+    assert title == "▲ 2 alerts firing: Down"
     assert lines[-2:] == ("node-3: ok: nothing found by these checks", "node-4: ok: nothing found by these checks")
     (ask,) = world.doctor.asked
     assert (ask.target, ask.playbooks) == ("node-3,node-4", ("conntrack",))
@@ -103,7 +103,7 @@ async def test_repeats_say_nothing_new_and_resolving_edits_the_message(world: Wo
     await bot.take(delivery(alert("resolved", instance="node-3")))
     await bot.settle()
     ((title, _),) = world.messages.values()
-    assert title == "Alert resolved: Down"
+    assert title == "✔ resolved: Down"
     assert (len(world.chat.posts), len(world.doctor.asked)) == (1, 1)
 
 
@@ -117,7 +117,7 @@ async def test_an_alert_that_comes_back_before_the_end_was_told_leaves_no_messag
     await bot.settle()
     world.chat.down = False
     await bot.settle()
-    assert [title for title, _ in world.messages.values()] == ["Alert resolved: Down", "Alert 1 firing: Down"]
+    assert [title for title, _ in world.messages.values()] == ["✔ resolved: Down", "▲ 1 alert firing: Down"]
     assert len(world.doctor.asked) == 2
 
 
@@ -125,7 +125,7 @@ async def test_channels_have_messages_of_their_own(world: World) -> None:
     bot = world.bot()
     await bot.take(delivery(alert(instance="node-3"), alert(instance="node-4", alertname="Web")))
     await bot.settle()
-    assert {title for title, _ in world.messages.values()} == {"Alert 1 firing: Down", "Alert 1 firing: Web"}
+    assert {title for title, _ in world.messages.values()} == {"▲ 1 alert firing: Down", "▲ 1 alert firing: Web"}
     assert len(world.doctor.asked) == 2
 
 
@@ -195,12 +195,12 @@ async def test_what_is_over_the_hours_messages_waits_and_is_summed_up_and_nothin
     (held,) = [told for key, told in world.chat.told.items() if key.startswith("alerts-held")]
     assert held == (
         "Alerts held back: more than this channel is told in an hour",
-        ("waiting: Alert 1 firing: Down",) * 5,
+        ("waiting: ▲ 1 alert firing: Down",) * 5,
     )
     await bot.take(delivery(alert("resolved", instance="node-3", device="7"), group="g7"))
     await bot.settle()
     (key,) = [key for key in world.chat.told if key.startswith("alerts-held")]
-    assert world.chat.told[key][1] == (*["waiting: Alert 1 firing: Down"] * 4, "never told: 1 (Down)")
+    assert world.chat.told[key][1] == (*["waiting: ▲ 1 alert firing: Down"] * 4, "never told: 1 (Down)")
     world.clock.tick(3_601)
     await bot.settle()
     assert len(world.messages) == 6
@@ -288,7 +288,7 @@ async def _killed(world: World, at: int) -> str:
             await bot.take(call)  # what was not acknowledged comes again; what was, may, too
             await bot.settle()
     ((title, lines),) = world.messages.values()
-    assert title == "Alert 1 firing, 1 resolved: Down", died
+    assert title == "▲ 1 alert firing, 1 resolved: Down", died
     assert len(world.chat.posts) == 1, died
     assert "node-3: ok: nothing found by these checks" in lines, died
     assert "node-4: ok: nothing found by these checks" in lines, died

@@ -6,6 +6,6 @@ Plain HTTP with nothing of a framework's: four routes, one request for each conn
 from bot.adapters.http.health import Check, pulse
 from bot.adapters.http.hook import Take, alerts
 from bot.adapters.http.metrics import Metrics, scrape
-from bot.adapters.http.server import Handler, Reply, listening
+from bot.adapters.http.server import Handler, Reply, address, listening
 
-__all__ = ["Check", "Handler", "Metrics", "Reply", "Take", "alerts", "listening", "pulse", "scrape"]
+__all__ = ["Check", "Handler", "Metrics", "Reply", "Take", "address", "alerts", "listening", "pulse", "scrape"]

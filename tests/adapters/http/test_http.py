@@ -112,7 +112,7 @@ async def test_200_is_answered_when_the_alert_is_kept_and_another_process_finds_
     async with serve() as later:
         await later.intake.settle()
         ((title, lines),) = later.intake.herald.told.values()
-        assert title == "Alert 1 firing: NodeConntrackNearlyFull"
+        assert title == "▲ 1 alert firing: NodeConntrackNearlyFull"
         assert "conntrack table of node-3 is 92% full" in lines[0]
 
 
@@ -203,7 +203,7 @@ async def test_many_at_once_are_all_kept(serve: Serve) -> None:
             answers = [tasks.create_task(served.post(call)) for call in calls]
         assert [answer.result()[0] for answer in answers] == [200] * 30
         await served.intake.settle()
-        assert sum(title == "Alert 1 firing: Down" for title, _ in served.intake.herald.told.values()) == 20
+        assert sum(title == "▲ 1 alert firing: Down" for title, _ in served.intake.herald.told.values()) == 20
         held = next(told for key, told in served.intake.herald.told.items() if key.startswith("alerts-held"))
         assert len(held[1]) > 1  # ten wait for the next hour, and it is said
 

@@ -118,11 +118,11 @@ async def test_a_visit_and_what_it_left_is_counted(bot: Running) -> None:
 async def test_an_alert_is_told_and_diagnosed_in_its_thread_and_resolving_edits_it(bot: Running) -> None:
     assert await bot.post(body(raw(instance="here:9100"), raw(instance="nowhere:9100"))) == 200
     channel = bot.slack.channels["netops"]
-    parent = await said(bot, channel, "Alert 2 firing: Down", "by these checks")
+    parent = await said(bot, channel, "▲ 2 alerts firing: Down", "by these checks")
     assert 'no host "nowhere" in the inventory' in str(parent.blocks)
     assert bot.slack.thread(channel, parent.ts), "the diagnosis is in the thread"
     assert await bot.post(body(raw("resolved", instance="here:9100"), raw("resolved", instance="nowhere:9100"))) == 200
-    edited = await said(bot, channel, "Alert resolved: Down")
+    edited = await said(bot, channel, "✔ resolved: Down")
     assert edited.ts == parent.ts
 
 
@@ -154,7 +154,7 @@ async def test_no_secret_is_logged_whatever_happens(
                 async with aiohttp.ClientSession() as session:
                     headers = {"Authorization": "Bearer guessed-by-somebody"}
                     await session.post(f"{bot.base}/alerts", data=b"{}", headers=headers)
-                await said(bot, slack.channels["netops"], "Alert 1 firing")
+                await said(bot, slack.channels["netops"], "▲ 1 alert firing")
         finally:
             logging.getLogger().handlers = []
             structlog.reset_defaults()
