@@ -14,9 +14,11 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from bot import actions
+from bot import actions, probes
+from bot.adapters.files.alerts import Known, read_alerts, unknown_names
 from bot.adapters.files.inventory import load_inventory
-from bot.adapters.files.policy import read_policy
+from bot.adapters.files.playbooks import load_playbooks
+from bot.adapters.files.policy import load_policy, read_policy
 from bot.adapters.slack import words
 from bot.cli import cli, commands
 from bot.core.approval import LATE, REFUSED, TRANSITIONS, State, diagram
@@ -181,6 +183,17 @@ def test_every_inventory_and_policy_shown_is_one(name: str, tmp_path: Path) -> N
             assert policy.rules or policy.empty
         seen += 1
     assert seen
+
+
+def test_every_file_of_alerts_shown_is_one() -> None:
+    (shown,) = [content for content in shown_files("docs/alerts.md", "yaml") if "routes:" in content]
+    assert read_alerts(shown.encode(), "docs/alerts.md", "1").routes
+    shipped = ROOT / "inventory" / "alerts.yaml"
+    routing = read_alerts(shipped.read_bytes(), str(shipped), "1")
+    playbooks = load_playbooks(ROOT / "playbooks", probes.catalog(), actions.catalog())
+    known = Known(load_policy(ROOT / "inventory").people, playbooks)
+    assert routing.routes
+    assert not list(unknown_names(routing, known))
 
 
 def test_every_settings_file_shown_is_one(tmp_path: Path) -> None:

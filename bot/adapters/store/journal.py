@@ -132,11 +132,11 @@ class Store:
         except (JournalDown, OSError) as fault:
             why = f"the store is of schema {self.schema}, this netdiag needs {tables.SCHEMA}, and cannot be upgraded"
             self._line.outdated = f"{why} ({fault}): it is only read"
-            log.warning("the store is not upgraded", schema=self.schema, why=str(fault))
+            log.warning("store.outdated", schema=self.schema, why=str(fault))
             return
         self.schema = tables.SCHEMA
         if upgraded is not None:
-            log.info("the store is upgraded", before=upgraded.before, after=upgraded.after, copy=upgraded.copy)
+            log.info("store.upgraded", before=upgraded.before, after=upgraded.after, copy=upgraded.copy)
 
     # --- the audit log -------------------------------------------------------------------------------------------
 
