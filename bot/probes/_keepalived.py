@@ -9,8 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from bot.core.probe import ParseError
+
 MAX_DEPTH = 12
 MAX_LINES = 50_000
+MAX_FILES = 1_000
+"""Files, and lines that include some: each such line is held against every file."""
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]{0,63})\}?")
 _DEFINED = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]{0,63})=(.{0,200})")
 _VIPS = frozenset({"virtual_ipaddress", "virtual_ipaddress_excluded"})
@@ -40,7 +44,12 @@ class Router:
 
 
 def routers(files: Mapping[str, str], main: str) -> list[Router]:
-    """The virtual routers of a configuration, `files` by path. What cannot be understood is passed over."""
+    """The virtual routers of a configuration, `files` by path. What cannot be understood is passed over.
+
+    Raises ParseError for one of more files than anybody has.
+    """
+    if len(files) > MAX_FILES:
+        raise ParseError(f"{len(files)} files of configuration, more than {MAX_FILES}")
     found: list[Router] = []
     version = 2
     path: list[list[str]] = []
@@ -93,8 +102,16 @@ def _word(router: Router, block: str, words: Sequence[str]) -> None:
 def _lines(files: Mapping[str, str], main: str) -> Iterator[list[str]]:
     """The words of every line with its included files in place; a line that opens a block ends in `{`."""
     variables: dict[str, str] = {}
-    left = MAX_LINES
-    stack: list[tuple[str, Iterator[str]]] = [(main, iter(_split(files.get(main, ""))))]
+    left, includes = MAX_LINES, MAX_FILES
+    names = sorted(files, reverse=True)
+    split: dict[str, list[str]] = {}
+
+    def opened(name: str) -> tuple[str, Iterator[str]]:
+        if name not in split:
+            split[name] = _split(files.get(name, ""))
+        return name, iter(split[name])
+
+    stack = [opened(main)]
     while stack:
         path, lines = stack[-1]
         line = next(lines, None)
@@ -111,12 +128,12 @@ def _lines(files: Mapping[str, str], main: str) -> Iterator[list[str]]:
         if not words:
             continue
         if words[0].startswith("include") and len(words) > 1 and len(stack) < MAX_DEPTH:
+            includes -= 1
+            if includes < 0:
+                raise ParseError(f"more than {MAX_FILES} lines that include files")
             pattern = words[1] if words[1].startswith("/") else f"{path.rpartition('/')[0]}/{words[1]}"
-            stack += [
-                (name, iter(_split(text)))
-                for name, text in sorted(files.items(), reverse=True)
-                if fnmatchcase(name, pattern) and name not in {at for at, _ in stack}
-            ]
+            under = {at for at, _ in stack}
+            stack += [opened(name) for name in names if name not in under and fnmatchcase(name, pattern)]
             continue
         yield words
 

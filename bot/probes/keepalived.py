@@ -6,6 +6,7 @@ often keepalived was on a processor. What it sent or heard of adverts cannot be 
 
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -200,6 +201,34 @@ done
 
 
 @dataclass(slots=True)
+class _Addresses:
+    """The addresses of a namespace, looked through once for however many routers."""
+
+    bare: set[str] = field(default_factory=set)
+    """Without their length."""
+    networks: dict[str, Counter[str]] = field(default_factory=dict)
+    """By interface, how many addresses it has in each network."""
+    network_of: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """By interface and bare address."""
+
+    @staticmethod
+    def of(rows: Iterable[tuple[str, str]]) -> "_Addresses":
+        found = _Addresses()
+        for interface, address in rows:
+            bare = address.partition("/")[0]
+            found.bare.add(bare)
+            there = found.networks.setdefault(interface, Counter())
+            if (network := _network(address)) and (network in there or len(there) < _MOST_NETWORKS):
+                there[network] += 1
+                found.network_of.setdefault((interface, bare), []).append(network)
+        return found
+
+
+_NOWHERE = _Addresses()
+_MOST_NETWORKS = 64
+
+
+@dataclass(slots=True)
 class _Look:
     """One reading, taken apart."""
 
@@ -217,8 +246,8 @@ class _Look:
     multicast: dict[int, dict[str, int]] = field(default_factory=dict)
     groups_joined: dict[int, set[str]] = field(default_factory=dict)
     """Interfaces that joined the group of VRRP, by process."""
-    addresses: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    """(interface, address with prefix length) by namespace."""
+    addresses: dict[str, "_Addresses"] = field(default_factory=dict)
+    """By namespace."""
     cpu: list[int] = field(default_factory=list)
     pressure: int = 0
     throttled: int = 0
@@ -277,7 +306,8 @@ def _instance(router: Router, pid: int, first: _Look, last: _Look, seen: Seen) -
     spaces = joined(seen, "netns")
     known = spaces.namespaces if isinstance(spaces, NetnsFacts) else {}
     member = membership(first.groups.get(pid, ()))
-    begun, ended = _bare(first.addresses.get(netns, ())), _bare(last.addresses.get(netns, ()))
+    here = first.addresses.get(netns, _NOWHERE)
+    begun, ended = here.bare, last.addresses.get(netns, _NOWHERE).bare
     version = ipaddress.ip_address(router.addresses[0]).version if router.addresses else 4
     same = first.stats.get(pid, ("", []))[1][19:20] == last.stats.get(pid, ("", []))[1][19:20]
     runs = _moved(first.runs, last.runs, pid) if same else None
@@ -296,15 +326,15 @@ def _instance(router: Router, pid: int, first: _Look, last: _Look, seen: Seen) -
         master_down=round(router.master_down, 3),
         preempt=router.preempt,
         addresses=router.addresses,
-        held=[address for address in router.addresses if address in begun & ended],
-        passing=[address for address in router.addresses if address in begun ^ ended],
-        networks=_networks(first.addresses.get(netns, ()), router),
+        held=[address for address in router.addresses if address in begun and address in ended],
+        passing=[address for address in router.addresses if (address in begun) != (address in ended)],
+        networks=_networks(here, router),
         peers=router.peers,
         tracked=[neutral(name, 64) for name in router.tracked],
         joined=bool(router.peers) or router.interface in last.groups_joined.get(pid, set()) or version != 4,  # noqa: PLR2004 - IPv4
         multicast_in=_moved(before, after, "InMcastPkts"),
         multicast_out=_moved(before, after, "OutMcastPkts"),
-        adverts_dropped=max(0, _dropped(last, pid) - _dropped(first, pid)),
+        adverts_dropped=max(0, last.drops.get(pid, 0) - first.drops.get(pid, 0)),
         runs=runs if runs is not None or not same else _moved(first.switches, last.switches, pid),
         waited=round(wait / 1e9, 3) if same and (wait := _moved(first.waits, last.waits, pid)) is not None else None,
         stopped=_stopped(first, pid) and _stopped(last, pid),
@@ -319,10 +349,6 @@ def _moved(before: Mapping[K, int], after: Mapping[K, int], key: K) -> int | Non
     return after[key] - before[key]
 
 
-def _dropped(look: _Look, pid: int) -> int:
-    return sum(drops for inode, drops in look.raw.items() if look.holders.get(inode) == pid)
-
-
 def _stopped(look: _Look, pid: int) -> bool:
     return look.frozen or look.stats.get(pid, ("", ["S"]))[1][0] in ("T", "t")
 
@@ -334,19 +360,18 @@ def _steal(before: Sequence[int], after: Sequence[int]) -> float:
     return round(max(0, after[7] - before[7]) / total, 3) if total > 0 else 0.0
 
 
-def _bare(rows: Iterable[tuple[str, str]]) -> set[str]:
-    return {address.partition("/")[0] for _, address in rows}
+def _network(address: str) -> str:
+    """Its network; empty for link-local ones, which are everywhere, and for those of one address: they tell nothing."""
+    network = ipaddress.ip_interface(address).network
+    return "" if network.is_link_local or network.prefixlen == network.max_prefixlen else str(network)
 
 
-def _networks(rows: Iterable[tuple[str, str]], router: Router) -> list[str]:
-    """The networks of the interface by its own addresses; link-local ones are everywhere and tell nothing."""
-    found = set()
-    for interface, address in rows:
-        if interface == router.interface and address.partition("/")[0] not in router.addresses:
-            network = ipaddress.ip_interface(address).network
-            if not network.is_link_local and network.prefixlen < network.max_prefixlen:
-                found.add(str(network))
-    return sorted(found)
+def _networks(here: _Addresses, router: Router) -> list[str]:
+    """The networks of the interface by its own addresses, the router's left out."""
+    places = (here.network_of.get((router.interface, address), ()) for address in dict.fromkeys(router.addresses))
+    virtual = Counter(network for networks in places for network in networks)
+    there = here.networks.get(router.interface, Counter())
+    return sorted(network for network, many in there.items() if many > virtual[network])
 
 
 # --- one reading ------------------------------------------------------------------------------------------------------
@@ -369,6 +394,9 @@ def _look(text: str) -> _Look:
         part, at, lines = head[1], (head[2] or "", head[3] or ""), []
     if not part or not look.cpu:
         raise ParseError(f"expected processes and the host's time, got {text[:60]!r}")
+    for inode, drops in look.raw.items():
+        if holder := look.holders.get(inode):
+            look.drops[holder] = look.drops.get(holder, 0) + drops
     return look
 
 
@@ -383,7 +411,7 @@ def _part(look: _Look, part: str, at: tuple[str, str], lines: Sequence[str]) -> 
         case "links":
             _links(look, lines)
         case "addresses":
-            look.addresses[at[0]] = [row for line in lines if (row := address(line))]
+            look.addresses[at[0]] = _Addresses.of(row for line in lines if (row := address(line)))
         case "file":
             pid = number(at[0])
             look.main.setdefault(pid, at[1])

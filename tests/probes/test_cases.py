@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,52 @@ def test_a_parser_is_linear_in_what_the_host_prints(name: str) -> None:
     for hostile in (longest * 400, "(" * 100_000, f"{text}\n" + " " * 100_000 + ":", re.sub(r"\d", "9" * 3000, text)):
         with contextlib.suppress(ParseError):
             probe.parse([Reading(text=hostile, uptime=1.0), Reading(text=hostile, uptime=2.0)], {})
+
+
+def _more(text: str, times: int) -> str:
+    """The body of a section so many times; numbers of three digits and more are others each time."""
+    head, gap, body = text.partition("\n\n")
+    head, body = (head + gap, body) if gap else ("", text)
+    other = re.compile(r"(?<![\w.])\d{3,9}(?![\w.:])")
+    return head + "".join(other.sub(lambda m: str(int(m[0]) + turn), f"{body}\n") for turn in range(times))  # noqa: B023
+
+
+GROWING = {
+    "all of it again": lambda text, times: text * times,
+    "every line again": lambda text, times: "\n".join(line for line in text.splitlines() for _ in range(times)),
+    "its body with other numbers": _more,
+}
+ALLOWED = {("keepalived", "every line again"): 1_500_000}
+"""Steps beyond that: a file that is included again and again is one, up to a number of lines."""
+
+
+def _steps(probe: Any, given: Sequence[Reading]) -> int:
+    """Lines of Python that a parser runs, turns of its loops among them."""
+    count = 0
+
+    def trace(_frame: Any, _event: str, _arg: Any) -> Any:
+        nonlocal count
+        count += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with contextlib.suppress(ParseError):
+            probe.parse(given, {})
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("how", GROWING)
+@pytest.mark.parametrize("name", PROBES)
+def test_twice_as_much_takes_a_parser_twice_as_many_steps(name: str, how: str) -> None:
+    cases = [yaml.safe_load(path.read_text()) for path in CASES if path.parent.name == name]
+    given = [readings(case) for case in cases if "unknown" not in case]
+    for several in sorted(given, key=lambda each: -len(each[0].text))[:2]:
+        once, twice = (
+            _steps(PROBES[name], [Reading(text=GROWING[how](one.text, times), uptime=one.uptime) for one in several])
+            for times in (15, 30)
+        )
+        assert twice <= 2.3 * once + ALLOWED.get((name, how), 500)
