@@ -106,7 +106,8 @@ SCRIPT = (
 filtered() { # source: its first line tells how far back it reaches
   IFS= read -r first; [ "$first" != "!" ] || return 1
   printf '%s %.200s\n' "$1" "$first"
-  grep -aE "$rough" | awk -v most="$most" '
+  # the first line may be a complaint, too: a log that was cleared, or has come round, begins anywhere
+  { printf '%.600s\n' "$first"; grep -aE "$rough"; } | awk -v most="$most" '
     {
       time = "-"; text = substr($0, 1, 600)
       if (match(text, /\[ *[0-9]+\.[0-9]+\]/)) {
