@@ -14,16 +14,18 @@ from bot import actions, probes
 from bot.adapters.files.inventory import load_inventory
 from bot.adapters.files.playbooks import load_playbooks
 from bot.adapters.ssh import HostShell
-from bot.core.change import Plan
-from bot.core.report import Finding, HostReport, Offer
+from bot.core.approval import Effect, Record, State
+from bot.core.report import Finding, HostReport
 from bot.core.snapshot import Snapshot
 from bot.demo import Fleet, availability, faults
 from bot.engine.diagnose import Observer, judge
+from tests.lab.conftest import PEOPLE
+from tests.lab.doctor import doctor
 
 REASON = availability()
 ROOT = Path(__file__).resolve().parents[2]
-CATALOG, ACTIONS = probes.catalog(), actions.catalog()
-KNOWN = load_playbooks(ROOT / "playbooks", CATALOG, ACTIONS)
+CATALOG = probes.catalog()
+KNOWN = load_playbooks(ROOT / "playbooks", CATALOG, actions.catalog())
 
 pytestmark = [
     pytest.mark.skipif(REASON is not None, reason=f"no namespace hosts on this machine: {REASON}"),
@@ -66,21 +68,12 @@ class Ward:
         report, _ = await self.look(*names)
         return {finding.id: finding for finding in reversed(report.findings)}
 
-    async def treat(self, offer: Offer, seen: Snapshot) -> Plan:
-        """Plan what was offered, hold its precondition, carry its steps out, and read it back."""
-        action = ACTIONS[offer.action]
-        plan = action.plan(action.params(**offer.params), seen)
-        assert isinstance(plan, Plan), plan
-        for check in plan.precondition:
-            # who reads from outside is not in the visit's shell: /proc/self is somebody else there
-            argv = [word.replace("/proc/self/", "/proc/1/") for word in check.argv]
-            assert await self.run(argv) == check.expect
-        for step in plan.steps:
-            await self.run(step)
-        for check in plan.verify:
-            argv = [word.replace("/proc/self/", "/proc/1/") for word in check.argv]
-            assert await self.run(argv) == check.expect
-        return plan
+    async def cure(self, place: Path, finding: str, *names: str) -> Record:
+        """What is proposed for a finding, approved by somebody else, carried out, read back and looked at again."""
+        async with doctor(self.fleet, place) as one:
+            record = await one.cure(await one.look(self.host, *names), finding)
+        assert record.state is State.DONE, record.reason
+        return record
 
     async def run(self, argv: Sequence[str]) -> str:
         done = await self.fleet.exec(self.host, list(argv), within=60)
@@ -93,7 +86,7 @@ class Ward:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def small(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet]:
-    async with Fleet.up(tmp_path_factory.mktemp("fleet"), hosts=1) as fleet:
+    async with Fleet.up(tmp_path_factory.mktemp("fleet"), hosts=1, people=PEOPLE) as fleet:
         yield fleet
 
 
@@ -267,7 +260,7 @@ time.sleep(600)
 """
 
 
-async def test_a_syn_flood_turns_clients_away_until_cookies_are_on(node: Ward) -> None:
+async def test_a_syn_flood_turns_clients_away_until_cookies_are_on(node: Ward, tmp_path: Path) -> None:
     try:
         await node.sh(
             f"{PEER}\npeer far; ip link add va type veth peer name vb netns $(cat far.pid)\n"
@@ -278,13 +271,15 @@ async def test_a_syn_flood_turns_clients_away_until_cookies_are_on(node: Ward) -
             f"run listener $PYTHON -c '{LISTENER}'; sleep 0.5\n"
             f"run flood nsenter -t $(cat far.pid) -n $PYTHON -c '{FLOOD}'; sleep 2"
         )
-        report, seen = await node.look("syn-flood", "listen-queue")
+        report, _ = await node.look("syn-flood", "listen-queue")
         found = {f.id: f for f in report.findings}
         full = found["syn-queue-full"]
         assert full.evidence["tcp_syncookies"] == "0"
         assert found["listen-drops"].explained_by == full.fingerprint
-        plan = await node.treat(full.offers[0], seen)
-        assert plan.inverse[0][-1].endswith("tcp_syncookies=0")
+        record = await node.cure(tmp_path, "syn-queue-full", "syn-flood", "listen-queue")
+        assert record.effect is Effect.RESOLVED, record.effect_note
+        assert record.change.plan.inverse[0][-1].endswith("tcp_syncookies=0")
+        assert await node.run(["sysctl", "-n", "net.ipv4.tcp_syncookies"]) == "1"
         found = await node.findings("syn-flood", "listen-queue")
         assert "syn-queue-full" not in found
         assert "listen-drops" not in found
@@ -346,7 +341,7 @@ for n in itertools.count():
 """
 
 
-async def test_a_neighbour_table_that_is_too_small_is_named_and_made_larger(guest: Ward) -> None:
+async def test_a_neighbour_table_that_is_too_small_is_named_and_made_larger(guest: Ward, tmp_path: Path) -> None:
     keys = [f"net.ipv4.neigh.default.gc_thresh{n}" for n in (1, 2, 3)]
     kept = [await guest.run(["sysctl", "-n", key]) for key in keys]
     knock = "import sys\n" + KNOCK
@@ -356,14 +351,15 @@ async def test_a_neighbour_table_that_is_too_small_is_named_and_made_larger(gues
             f"{PEER}\nip link add near type dummy; ip link set near arp on up; ip addr add 198.51.100.1/24 dev near\n"
             f"run knock $PYTHON -c '{knock}' 198.51.100.%d; sleep 2"
         )
-        report, seen = await guest.look("neighbours")
+        report, _ = await guest.look("neighbours")
         full = next(f for f in report.findings if f.id == "neighbour-table-overflow")
         assert full.scope["family"] == "ipv4"
         assert full.evidence["gc_thresh3"] == 8
-        plan = await guest.treat(full.offers[0], seen)
-        assert plan.steps[0][-1] == "net.ipv4.neigh.default.gc_thresh3=32"
+        record = await guest.cure(tmp_path, "neighbour-table-overflow", "neighbours")
+        assert await guest.run(["sysctl", "-n", keys[2]]) == "32"
         # the scan is larger than that, too: what fills the table goes on, as the plan says
-        assert "goes on" in plan.not_fixed
+        assert "goes on" in record.change.plan.not_fixed
+        assert record.effect is Effect.PERSISTS, record.effect_note
         await guest.sh("sysctl -qw " + " ".join(f"{key}={n}" for key, n in zip(keys, kept, strict=True)))
         assert "neighbour-table-overflow" not in await guest.findings("neighbours")
     finally:
@@ -379,7 +375,7 @@ ip neigh add 198.51.100.9 lladdr 02:00:00:00:00:09 dev near
 """
 
 
-async def test_a_full_connection_table_is_named_and_made_larger(guest: Ward) -> None:
+async def test_a_full_connection_table_is_named_and_made_larger(guest: Ward, tmp_path: Path) -> None:
     await guest.sh("modprobe -a nf_conntrack act_ct sch_ingress cls_matchall")
     kept = await guest.run(["sysctl", "-n", "net.netfilter.nf_conntrack_max"])
     knock = "import sys\n" + KNOCK.replace("(sys.argv[1] % (n % 200 + 20), 9)", "(sys.argv[1], 1000 + n % 9000)")
@@ -388,12 +384,13 @@ async def test_a_full_connection_table_is_named_and_made_larger(guest: Ward) -> 
             f"{PEER}\nip link add near type dummy; ip addr add 198.51.100.1/24 dev near; ip link set near up\n{TRACKED}"
             f"run knock $PYTHON -c '{knock}' 198.51.100.9\nsleep 4"
         )
-        report, seen = await guest.look("conntrack")
+        report, _ = await guest.look("conntrack")
         full = next(f for f in report.findings if f.id == "conntrack-full")
         assert full.evidence["limit"] == 64
         assert full.evidence["dropped_per_second"] + full.evidence["early_dropped_per_second"] > 0
-        plan = await guest.treat(full.offers[0], seen)
-        assert plan.steps[0][-1] == "net.netfilter.nf_conntrack_max=128"
+        record = await guest.cure(tmp_path, "conntrack-full", "conntrack")
+        assert await guest.run(["sysctl", "-n", "net.netfilter.nf_conntrack_max"]) == "128"
+        assert record.effect is Effect.PERSISTS, "nine thousand flows fill that as well"
         await guest.sh(f"sysctl -qw net.netfilter.nf_conntrack_max={kept}")
         assert (await guest.look("conntrack"))[0].findings == ()
     finally:

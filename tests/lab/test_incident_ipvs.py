@@ -80,6 +80,7 @@ async def netdiag(ipvs_lab: Fleet, tmp_path: Path) -> AsyncIterator[Doctor]:
         yield one
 
 
+@pytest.mark.incident
 async def test_a_stale_server_is_named_taken_out_and_missed_by_nobody(ipvs_lab: Fleet, netdiag: Doctor) -> None:
     stale, service = ipvs_lab.fill("@BACK@.223:8000"), ipvs_lab.fill("@NET@.220:6379/tcp")
     before = await servers(ipvs_lab, 6379)
@@ -134,6 +135,7 @@ async def test_a_server_that_nobody_has_is_a_hole_and_stale(ipvs_lab: Fleet, net
     assert hole.explained_by == found(report, "ipvs-stale-real-server").fingerprint
 
 
+@pytest.mark.incident
 async def test_a_long_fin_timeout_is_named_and_shortened(ipvs_lab: Fleet, netdiag: Doctor) -> None:
     await faults.make(ipvs_lab, "long-fin-timeout")
     report = await netdiag.look("lb-1", "ipvs", "ports")
@@ -162,6 +164,7 @@ async def test_what_is_meant_so_is_not_called_stale(ipvs_lab: Fleet, netdiag: Do
         assert not report.proposals
 
 
+@pytest.mark.incident
 @pytest.mark.parametrize(
     ("fault", "key"),
     [

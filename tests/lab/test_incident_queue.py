@@ -48,6 +48,7 @@ async def ended(fleet: Fleet) -> None:
     await fleet.sh("queue-1", "pid=$(cat /run/alike.pid); kill -9 $pid; while [ -d /proc/$pid ]; do sleep 0.1; done")
 
 
+@pytest.mark.incident
 async def test_a_stuck_queue_is_named_reset_and_proved_cured(here: Desk) -> None:
     before = await used(here.fleet)
     assert (await here.look("queue-1", BOOK)).status is Status.OK

@@ -82,6 +82,7 @@ async def healthy(fleet: Fleet) -> bool:
     return {host["status"] for host in hosts.values()} == {"ok"}
 
 
+@pytest.mark.incident
 async def test_a_master_that_stands_still_again_and_again_is_named_and_not_the_network(pair: Fleet) -> None:
     assert await healthy(pair)
     await faults.make(pair, "vrrp-stalls")
@@ -102,6 +103,7 @@ async def test_a_master_that_stands_still_again_and_again_is_named_and_not_the_n
     assert await until(lambda: healthy(pair))
 
 
+@pytest.mark.incident
 async def test_adverts_that_the_network_loses_are_put_down_to_it(pair: Fleet) -> None:
     await faults.make(pair, "vrrp-adverts-lost")
     hosts = await seen(pair, ("gw-2", "vrrp-adverts-late"))
@@ -114,6 +116,7 @@ async def test_adverts_that_the_network_loses_are_put_down_to_it(pair: Fleet) ->
     assert await until(lambda: healthy(pair))
 
 
+@pytest.mark.incident
 async def test_two_masters_each_name_the_other(pair: Fleet) -> None:
     await faults.make(pair, "vrrp-split-brain")
     hosts = await seen(pair, ("gw-1", "vrrp-split-brain"), ("gw-2", "vrrp-split-brain"))
