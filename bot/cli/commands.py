@@ -1,6 +1,6 @@
 """Which commands are there? Importing this registers them all on `bot.cli.cli`."""
 
-from bot.cli import audit, changes, demo, doctor, halt, inventory, playbooks, pods, record, run, serve, sweep
+from bot.cli import audit, changes, demo, doctor, halt, inventory, playbooks, pods, record, run, serve, silence, sweep
 
 __all__ = [
     "audit",
@@ -14,5 +14,6 @@ __all__ = [
     "record",
     "run",
     "serve",
+    "silence",
     "sweep",
 ]

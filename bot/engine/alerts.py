@@ -252,7 +252,7 @@ class Alerts:
         if not why:
             await self.intake.change(lambda at: at.spend(self.clock.now()))
             await self._move(name, group, look, {"attempt": look.attempt + 1})  # before it is made
-            report = await self._asked(look)
+            report = await self._asked(look, group.channel)
             if isinstance(report, Report):
                 kept = {"report": report.model_dump(mode="json", by_alias=True)}
                 await self.journal.replace(REPORT, place, kept)
@@ -276,10 +276,10 @@ class Alerts:
             return f"more than {most} diagnoses in an hour; ask for {', '.join(look.hosts)}"
         return ""
 
-    async def _asked(self, look: Look) -> Report | str:
+    async def _asked(self, look: Look, channel: str) -> Report | str:
         """The report; why it cannot be had; or "" where something broke, which may go better the next time."""
         actor = Actor("alert", look.route, f"alert route {look.route}", owner=look.owner)
-        ask = Ask(actor, ",".join(look.hosts), look.playbooks, look.params)
+        ask = Ask(actor, ",".join(look.hosts), look.playbooks, look.params, channel)
         try:
             async with asyncio.timeout(LONGEST):
                 return await self.desk.diagnose(ask, lambda _progress: None)

@@ -75,7 +75,7 @@ class Runs:
             await answer(self._api, where, message, key=f"no:{job.key}")
             return
         flight = _Flight()
-        ask = Ask(where.actor, command.target, command.playbooks, command.params)
+        ask = Ask(where.actor, command.target, command.playbooks, command.params, where.channel)
         async with asyncio.TaskGroup() as tasks:
             work = tasks.create_task(self._read(where, ask, flight, pods=command.word is Word.PODS))
             first = tasks.create_task(flight.begun.wait())
