@@ -7,6 +7,7 @@ sweeps never needs it. It is not safe for threads, so one picture is drawn at a 
 import asyncio
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -89,7 +90,7 @@ def _history(past: HostPast, zone: tzinfo) -> bytes:
 @contextmanager
 def _own_config() -> Iterator[None]:
     """Matplotlib wants a directory to write to when it is imported: give it one that needs no home, then remove it."""
-    if CONFIG in os.environ:
+    if CONFIG in os.environ or "matplotlib" in sys.modules:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="netdiag-chart-") as place:

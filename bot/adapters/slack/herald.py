@@ -123,12 +123,12 @@ class SlackHerald:
         await self._try(receipt.channel, receipt.ts, remove)
 
     async def say(self, channel: str, key: str, title: str, lines: Sequence[str]) -> Receipt | None:
-        """A short message of its own."""
+        """A short message of its own, also that the store is down."""
         if not channel:
             return None
 
         async def post() -> Receipt:
-            posted = await self._posts.put(channel, key, told(title, *lines))
+            posted = await self._posts.put_anyhow(channel, key, told(title, *lines))
             return Receipt(posted.channel, posted.ts)
 
         return await self._try(channel, key, post)

@@ -9,7 +9,7 @@ from bot.adapters.slack.pieces import Message
 from bot.adapters.slack.talk import told
 from bot.adapters.slack.words import Command, Word, span
 from bot.core import silence
-from bot.core.errors import AskError
+from bot.core.errors import AskError, NetdiagError
 from bot.core.policy import Actor, Standing
 from bot.core.sweep import Silence
 from bot.engine.ports import Clock, Directory, JournalDown
@@ -41,7 +41,7 @@ class Orders:
                     return await self._sweep(command, await self.directory.standing(actor.key))
                 case _:
                     return await self._silence(command, await self.directory.standing(actor.key))
-        except AskError as error:
+        except NetdiagError as error:
             return told("Not done.", *str(error).splitlines()[:5])
         except JournalDown as error:
             log.exception("slack.order.undone", word=command.word)

@@ -49,7 +49,7 @@ def board(known: Board, now: datetime, name: str = "/netdiag") -> Message:
     rows = [[{"type": "raw_text", "text": plain(cell, CELL)["text"]} for cell in row] for row in body]
     blocks.append({"type": "table", "rows": rows, "column_settings": [{"is_wrapped": True} for _ in HEADINGS]})
     if len(known.sweeps) > ROWS:
-        blocks.append(context(f"and {len(known.sweeps) - ROWS} more: netdiag sweep --list"))
+        blocks.append(context(f"and {len(known.sweeps) - ROWS} more: netdiag sweep"))
     halted = [one for one in known.sweeps if one.pause is not None]
     if halted:
         blocks.append(rich(line(run("Paused", bold=True)), bullets(_pause(one) for one in halted)))

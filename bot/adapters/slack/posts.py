@@ -15,7 +15,7 @@ from slack_sdk.errors import SlackApiError
 from bot.adapters.slack.api import Posted, SlackApi, code
 from bot.adapters.slack.memory import SHARED, Stood
 from bot.adapters.slack.pieces import Block, File, Message
-from bot.engine.ports import Journal
+from bot.engine.ports import Journal, JournalDown
 
 
 @dataclass
@@ -31,6 +31,17 @@ class Posts:
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             return await self._put(channel, key, message, thread)
+
+    async def put_anyhow(self, channel: str, key: str, message: Message) -> Posted:
+        """As :meth:`put`, also while the journal is down: then Slack's own newest messages are what is remembered."""
+        try:
+            return await self.put(channel, key, message)
+        except JournalDown:
+            found = await self.api.sought(channel, "", key)
+            if found is None:
+                return await self.api.post(channel, message, key=key)
+            await self.api.update(found, message)
+            return found
 
     async def edit(self, key: str, posted: Posted, message: Message) -> None:
         """Edit a message that stands, and remember what it shows."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.slack.words import Command, Word, parse, without_mention
+from bot.adapters.slack.words import Command, Word, parse, span, without_mention
 from bot.core.errors import AskError
 
 PLAYBOOKS = ("listen-queue", "socket-leak")
@@ -37,6 +37,17 @@ READ: dict[str, Command] = {
     "<http://node-3.example.com|node-3.example.com>": Command(Word.RUN, "node-3.example.com"),
     "<http://node-3.example.com>": Command(Word.RUN, "http://node-3.example.com"),
     "web.10": Command(Word.RUN, "web.10"),
+    "sweeps": Command(Word.SWEEPS),
+    "sweep": Command(Word.SWEEPS),
+    "Sweep nightly NOW": Command(Word.SWEEP, "nightly", rest="now"),
+    "sweep nightly resume": Command(Word.SWEEP, "nightly", rest="resume"),
+    "sweep nightly pause 2h the router’s move": Command(Word.SWEEP, "nightly", rest="pause 2h the router's move"),  # noqa: RUF001 - as phones type it
+    "silence node-3 for 2h because it's “late”": Command(Word.SILENCE, rest='node-3 for 2h because it\'s "late"'),
+    "silence <http://node-3.example|node-3.example> for 1d because x": Command(
+        Word.SILENCE, rest="node-3.example for 1d because x"
+    ),
+    "silences": Command(Word.SILENCES),
+    "unsilence s1": Command(Word.UNSILENCE, "s1"),
 }
 
 REFUSED: dict[str, str] = {
@@ -52,7 +63,32 @@ REFUSED: dict[str, str] = {
     "history a b": 'takes no "b"',
     'node-3 note="open': "not closed",
     "x" * 2001: "at most 2000",
+    "silence " + "x" * 2001: "at most 2000",
+    "sweep nightly": "what shall become of nightly?",
+    "sweep nightly stop": "nothing to do with a sweep",
+    "sweep nightly now please": 'takes no "please"',
+    "sweep nightly pause": "for how long?",
+    "sweep nightly pause the move": "for how long?",
+    "sweep nightly pause 2h": "needs a reason",
+    "silence": "what shall be silent?",
+    "silence node-3 for 2h": "why?",
+    "silence node-3 because x": "for how long?",
+    "unsilence": "needs an id",
 }
+
+
+SPANS: dict[str, tuple[int, str]] = {
+    "2h the move": (7_200, "the move"),
+    "for 2h because of the move": (7_200, "of the move"),
+    "1h 30min 2 racks move": (5_400, "2 racks move"),
+    "3 days because x": (259_200, "x"),
+    "2h": (7_200, ""),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), SPANS.items(), ids=SPANS)
+def test_a_pause_is_so_long_for_that_reason(text: str, expected: tuple[int, str]) -> None:
+    assert span(text) == expected
 
 
 @pytest.mark.parametrize(("text", "command"), READ.items(), ids=READ)
