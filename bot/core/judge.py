@@ -4,18 +4,16 @@ A row is one item of a check in one sample. A row that is unknown is never count
 undecided unless the others decide it.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bot.core.condition import Expression, Truth, World
+from bot.core.fingerprint import fingerprint
 from bot.core.playbook import Check, Confirm
 from bot.core.probe import Unknown
 from bot.core.snapshot import Outcome, Snapshot
 from bot.core.text import neutral
-from bot.core.volatile import lasting
 
 _EACH_WEIGHT = 5_000_000
 """Items that the list of a check may hold: facts are bounded by their probes already."""
@@ -114,12 +112,12 @@ def _confirm(judgement: Judgement, check: Check, confirm: Confirm, worlds: Seque
                 judgement.doubt(row)
             elif row.fingerprint not in cast or row.truth is True:
                 cast[row.fingerprint] = row
-        for fingerprint, row in cast.items():
-            votes.setdefault(fingerprint, []).append(row)
-    for fingerprint, ballot in votes.items():
+        for known, row in cast.items():
+            votes.setdefault(known, []).append(row)
+    for known, ballot in votes.items():
         agreed = [row for row in ballot if row.truth is True]
         if len(agreed) >= confirm.needed:
-            judgement.found[fingerprint] = agreed[-1]
+            judgement.found[known] = agreed[-1]
         elif len(ballot) >= confirm.needed:
             for row in ballot:
                 if isinstance(row.truth, Unknown):
@@ -152,7 +150,7 @@ def rows(check: Check, world: World, *, holding: bool = True) -> Iterator[Row | 
         if unknown is not None:
             yield unknown
         else:
-            yield Row(here, truth, clean(scope), fingerprint(check, world.host, scope))
+            yield Row(here, truth, clean(scope), fingerprint(check.playbook, check.id, world.host, scope))
 
 
 def _items(check: Check, world: World) -> Iterator[Mapping[str, Any] | Unknown]:
@@ -175,12 +173,6 @@ def _named(lets: Mapping[str, Expression], world: World) -> World:
     for name, expression in lets.items():
         world = world.bind({name: expression.value(world)})
     return world
-
-
-def fingerprint(check: Check, host: str, scope: Mapping[str, Any]) -> str:
-    """Same fault, same place, same print: 16 hex digits over everything but what changes with a restart."""
-    canonical = json.dumps([check.playbook, check.id, host, lasting(scope)], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def clean(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.core.text import neutral
 from bot.core.volatile import lasting
 
 
@@ -34,9 +35,37 @@ class Measure(BaseModel):
     value: float
     limit: float | None = None
     rate: bool = False
+    notable: float = Field(default=0.0, exclude=True)
+    """Less than this is no outlier, however little others have."""
+    at_limit: str = Field(default="", exclude=True)
+    """What happens at the limit, a sentence for people."""
 
     @property
     def key(self) -> str:
         """What it is stored under on its host: the id, and the scope without what changes over a restart."""
         place = lasting(self.scope)
         return self.id if not place else f"{self.id} {json.dumps(place, sort_keys=True, separators=(',', ':'))}"
+
+    @property
+    def filled(self) -> float | None:
+        """How much of the limit is taken; None where there is none."""
+        return None if self.limit is None else self.value / self.limit
+
+
+def parted(key: str) -> tuple[str, Mapping[str, Any]]:
+    """A key as the measure's id and its place."""
+    name, _, place = key.partition(" ")
+    try:
+        found = json.loads(place) if place else {}
+    except ValueError:
+        found = {}
+    return name, found if isinstance(found, dict) else {}
+
+
+def spoken(scope: Mapping[str, Any]) -> str:
+    """A place for people: `legacy-api[17] in shop`, `10.0.0.1:80 in host`, empty for the host as a whole."""
+    pid = f"[{scope['pid']}]" if "pid" in scope and "process" in scope else ""
+    words = [f"{scope['process']}{pid}"] if "process" in scope else []
+    words += [str(value) for key, value in lasting(scope).items() if key not in ("process", "namespace")]
+    inside = str(scope.get("namespace", ""))
+    return neutral(" ".join([*words, *(["in", inside] if words and inside else [inside] if inside else [])]))
