@@ -10,6 +10,9 @@ from typing import Any
 
 from bot.core.across import Aside, judge_across
 from bot.core.judge import Judgement, Row, Seen, evidence, judge, matching, rows
+from bot.core.kernel_settings import settings_of
+from bot.core.measure import Measure
+from bot.core.measuring import measured
 from bot.core.params import bind
 from bot.core.playbook import Check, OfferRule, Playbook, probes_of
 from bot.core.probe import Unknown
@@ -36,11 +39,13 @@ def diagnose(playbooks: Iterable[Playbook], snapshot: Snapshot, params: Mapping[
     chosen = tuple(playbooks)
     seen = Seen.of(snapshot)
     told = _Told()
+    taken: list[tuple[str, Sequence[Measure], int]] = []
     for playbook in chosen:
         bound = bind(playbook, params)
         for check in playbook.checks:
             if not check.across:
                 told.add(playbook, check, judge(check, seen, bound))
+        taken += [(rule.id, *measured(rule, seen.world(bound))) for rule in playbook.measures]
     coverage = _coverage(chosen, snapshot)
     ordered = _ordered(_explained(told.findings, chosen))
     return HostReport(
@@ -50,6 +55,9 @@ def diagnose(playbooks: Iterable[Playbook], snapshot: Snapshot, params: Mapping[
         coverage=coverage,
         undecided=tuple(told.undecided),
         healthy=tuple(told.healthy),
+        measures=tuple(measure for _, measures, _ in taken for measure in measures),
+        unkept={name: more for name, _, more in taken if more},
+        settings=_settings(seen),
         seconds=snapshot.seconds,
     )
 
@@ -78,6 +86,12 @@ def complete(
             "healthy": (*report.healthy, *told.healthy),
         }
     )
+
+
+def _settings(seen: Seen) -> Mapping[str, str]:
+    """The kernel settings that are worth comparing; none where they were not read."""
+    netns, tuned = seen.plain.get("netns"), seen.plain.get("sysctl_net")
+    return settings_of(netns[-1], tuned[-1]) if isinstance(netns, tuple) and isinstance(tuned, tuple) else {}
 
 
 @dataclass(slots=True)

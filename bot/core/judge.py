@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.core.condition import Expression, Truth, World
 from bot.core.fingerprint import fingerprint
-from bot.core.playbook import Check, Confirm
+from bot.core.playbook import Check, Confirm, MeasureRule
 from bot.core.probe import Unknown
 from bot.core.snapshot import Outcome, Snapshot
 from bot.core.text import neutral
@@ -131,11 +131,11 @@ def rows(check: Check, world: World, *, holding: bool = True) -> Iterator[Row | 
 
     An Unknown stands for items that could not be listed or told apart.
     """
-    for item in _items(check, world):
+    for item in items(check, world):
         if isinstance(item, Unknown):
             yield item
             continue
-        here = _named(check.lets, world.bind(item))
+        here = named(check.lets, world.bind(item))
         applies = check.where.truth(here) if check.where else True
         if applies is False:
             continue
@@ -144,7 +144,7 @@ def rows(check: Check, world: World, *, holding: bool = True) -> Iterator[Row | 
             truth = applies
         if holding and truth is False:
             continue
-        here = _named(check.late, here)
+        here = named(check.late, here)
         scope = {key: expression.value(here) for key, expression in check.scope.items()}
         unknown = next((value for value in scope.values() if isinstance(value, Unknown)), None)
         if unknown is not None:
@@ -153,7 +153,7 @@ def rows(check: Check, world: World, *, holding: bool = True) -> Iterator[Row | 
             yield Row(here, truth, clean(scope), fingerprint(check.playbook, check.id, world.host, scope))
 
 
-def _items(check: Check, world: World) -> Iterator[Mapping[str, Any] | Unknown]:
+def items(check: Check | MeasureRule, world: World) -> Iterator[Mapping[str, Any] | Unknown]:
     """The names that each item binds; one empty binding for a check of the host."""
     if check.each is None:
         yield {}
@@ -169,7 +169,8 @@ def _items(check: Check, world: World) -> Iterator[Mapping[str, Any] | Unknown]:
         yield Unknown(f"{check.each.source} is nothing to look through")
 
 
-def _named(lets: Mapping[str, Expression], world: World) -> World:
+def named(lets: Mapping[str, Expression], world: World) -> World:
+    """The world with these names, in their order."""
     for name, expression in lets.items():
         world = world.bind({name: expression.value(world)})
     return world

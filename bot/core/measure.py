@@ -49,7 +49,7 @@ class Measure(BaseModel):
     @property
     def filled(self) -> float | None:
         """How much of the limit is taken; None where there is none."""
-        return None if self.limit is None else self.value / self.limit
+        return self.value / self.limit if self.limit is not None and self.limit > 0 else None
 
 
 def parted(key: str) -> tuple[str, Mapping[str, Any]]:

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from bot.core.drift import Deed, alike
+from bot.core.drift import Deed
 from bot.core.insight_kinds import DIFFERS, OUTLIER, found
+from bot.core.kernel_settings import alike
 from bot.core.measure import Measure, spoken
 from bot.core.outline import few, plural
 from bot.core.past import Norm
@@ -120,10 +121,10 @@ def differing(role: str, group: Sequence[HostReport], deeds: Sequence[Deed]) -> 
         same = [host for host, value in have.items() if alike(key, value, common)]
         if len(same) < PEERS or len(same) < MAJORITY * len(have):
             continue
-        for host, value in have.items():
-            if host not in same:
-                deed = next((deed for deed in deeds if (deed.host, deed.key, deed.value) == (host, key, value)), None)
-                yield host, _differs(host, key, (value, common), (role, same), deed)
+        for name, value in have.items():
+            if name not in same:
+                deed = next((deed for deed in deeds if (deed.host, deed.key, deed.value) == (name, key, value)), None)
+                yield name, _differs(name, key, (value, common), (role, same), deed)
 
 
 def _differs(

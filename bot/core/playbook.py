@@ -62,6 +62,26 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasureRule:
+    """One measure that is taken in every visit. `names` are the item's names: (), (item,) or (key, value)."""
+
+    playbook: str
+    id: str
+    title: str
+    unit: str
+    each: Expression | None
+    names: tuple[str, ...]
+    lets: Mapping[str, Expression]
+    where: Condition | None
+    scope: Mapping[str, Expression]
+    value: Expression
+    limit: Expression | None
+    rate: bool
+    notable: float
+    at_limit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Playbook:
     """A playbook whose every expression was checked. `revision` is the SHA-256 of its file's bytes, hex."""
 
@@ -74,6 +94,7 @@ class Playbook:
     checks: tuple[Check, ...]
     actions: frozenset[str]
     revision: str
+    measures: tuple[MeasureRule, ...] = ()
 
 
 def probes_of(playbooks: Iterable[Playbook]) -> tuple[str, ...]:

@@ -9,11 +9,12 @@ from cel_expr_python import cel
 
 from bot.core.across import OTHERS, others_type
 from bot.core.action import Action
-from bot.core.cel_faults import spoken
+from bot.core.bindings import RESERVED, bindings, values
 from bot.core.checker import Checker, Path, Wrong
-from bot.core.condition import ANYTHING, Condition, Expression, Names, element
+from bot.core.condition import ANYTHING, Condition, Expression, Names
 from bot.core.errors import AskError, nearest
 from bot.core.facts_schema import Schema
+from bot.core.measure_check import check_measures
 from bot.core.offer_check import check_offer
 from bot.core.params import convert, model_of
 from bot.core.playbook import Check, Confirm, OfferRule, Playbook
@@ -21,54 +22,6 @@ from bot.core.playbook_spec import CONFIRM, WORD, FindingSpec, PlaybookSpec, Sev
 from bot.core.probe import SAMPLES, Probe, Sampling
 from bot.core.report import Severity
 from bot.core.visit import required
-
-MAX_LETS = 12
-"""Values a finding may name before its condition."""
-
-# What CEL keeps for itself, and the name that the parameters have.
-_RESERVED = frozenset(
-    {
-        "params",
-        "expect",
-        "others",
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-        "int",
-        "uint",
-        "double",
-        "bool",
-        "string",
-        "bytes",
-        "list",
-        "map",
-        "type",
-        "size",
-        "has",
-        "dyn",
-        "duration",
-        "timestamp",
-        "matches",
-    }
-)
 
 
 def check(
@@ -83,6 +36,9 @@ def check(
     typed = {name: kind for name, kind in schema.types.items() if name != OTHERS}
     names = Names(schema, typed).bind("expect", ANYTHING)
     checks = [_check(checker, spec, number, names) for number in range(len(spec.findings))]
+    measures = check_measures(checker, spec, names)
+    if not spec.findings and not spec.measures:
+        checker.tell(("findings",), "finds nothing and measures nothing: add findings, measures, or both")
     if checker.wrong:
         return None, checker.wrong
     offered = frozenset(rule.action for each in checks if each for offer in each.offers for rule in _chain(offer))
@@ -96,6 +52,7 @@ def check(
         checks=tuple(each for each in checks if each),
         actions=offered,
         revision=revision,
+        measures=measures,
     )
     return playbook, ()
 
@@ -120,7 +77,7 @@ def _names_exist(checker: Checker, spec: PlaybookSpec) -> None:
 
 def _params(checker: Checker, spec: PlaybookSpec) -> None:
     for name, param in spec.params.items():
-        if not re.fullmatch(WORD, name) or name in _RESERVED:
+        if not re.fullmatch(WORD, name) or name in RESERVED:
             checker.tell(("params", name), f'"{name}" cannot be a parameter: use lower-case letters, digits and _')
         if param.choices and param.type != "string":
             checker.tell(("params", name, "choices"), f"choices are for strings, not for {param.type}")
@@ -137,25 +94,15 @@ def _check(checker: Checker, spec: PlaybookSpec, number: int, names: Names) -> C
     finding, at = spec.findings[number], ("findings", number)
     if finding.across:
         names = _others(checker, at, finding, names)
-    each = None if finding.each is None else checker.expression((*at, "each"), finding.each, names)
-    item, names = _item(checker, at, finding, each, names)
-    lets: dict[str, Expression] = {}
-    if len(finding.let) > MAX_LETS:
-        checker.tell((*at, "let"), f"{len(finding.let)} names, more than {MAX_LETS}")
-    for name, source in finding.let.items():
-        _fresh(checker, (*at, "let", name), name, names)
-        value = checker.expression((*at, "let", name), source, names)
-        names = names.bind(name, value.kind if value else Expression.compile("dyn(1)", names).kind)
-        if value:
-            lets[name] = value
+    each, item, lets, names = bindings(checker, at, finding, names)
     where = checker.condition((*at, "where"), finding.where, names)
     when = checker.condition((*at, "when"), finding.when, names)
     early = _needed(lets, [found.expression for found in (when, where) if found])
     deciding = [each, *(lets[name] for name in early), when and when.expression, where and where.expression]
     momentary = _momentary(checker, at, finding, [expression for expression in deciding if expression])
     rungs, otherwise = _severity(checker, at, finding, names)
-    scope = _values(checker, (*at, "scope"), finding.scope, names)
-    evidence = _values(checker, (*at, "evidence"), finding.evidence, names)
+    scope = values(checker, (*at, "scope"), finding.scope, names)
+    evidence = values(checker, (*at, "evidence"), finding.evidence, names)
     say = checker.template((*at, "say"), finding.say, names)
     because = checker.template((*at, "because"), finding.because, names)
     offers = [check_offer(checker, (*at, "offer", place), offer, names) for place, offer in enumerate(finding.offer)]
@@ -210,38 +157,6 @@ def _needed(lets: Mapping[str, Expression], by: Iterable[Expression]) -> frozens
     return frozenset(found)
 
 
-def _fresh(checker: Checker, path: Path, name: str, names: Names) -> None:
-    if not re.fullmatch(WORD, name) or name in _RESERVED:
-        checker.tell(path, f'"{name}" cannot be a name: use lower-case letters, digits and _')
-    elif name in names.types:
-        checker.tell(path, f'"{name}" is taken already')
-
-
-def _item(
-    checker: Checker, at: Path, finding: FindingSpec, each: Expression | None, names: Names
-) -> tuple[tuple[str, ...], Names]:
-    given = finding.as_
-    item = () if given is None else (given,) if isinstance(given, str) else given
-    path = (*at, "as" if item else "each")
-    if (finding.each is None) != (not item):
-        checker.tell(path, "each and as go together" if item else 'each needs "as": the name of its items')
-    for name in item:
-        _fresh(checker, path, name, names)
-    kinds = element(each.kind) if each else None
-    if each and kinds is None:
-        checker.tell((*at, "each"), f"is {spoken(each.kind.name())}: nothing to look through")
-    is_map = each is not None and each.kind.name().startswith("MAP<")
-    is_list = each is not None and each.kind.name().startswith("LIST<")
-    if is_map and len(item) == 1:
-        checker.tell(path, "each is a map: name both, as: [key, value]")
-    if is_list and len(item) == 2:  # noqa: PLR2004 - a key and a value
-        checker.tell(path, "each is a list: name its item, as: item")
-    dynamic = Expression.compile("dyn(1)", names).kind
-    for name, kind in zip(item, (kinds or (dynamic, dynamic))[-len(item) :] if item else (), strict=False):
-        names = names.bind(name, kind)
-    return item, names
-
-
 def _momentary(checker: Checker, at: Path, finding: FindingSpec, deciding: Sequence[Expression]) -> frozenset[str]:
     used = {probe for expression in deciding for probe in (*expression.names, *expression.reads)}
     momentary = {name for name in used if _sampling(checker, name) is Sampling.MOMENTARY}
@@ -272,8 +187,3 @@ def _severity(
         if condition:
             rungs.append((severity, condition))
     return tuple(rungs), table.else_
-
-
-def _values(checker: Checker, at: Path, sources: Mapping[str, str], names: Names) -> Mapping[str, Expression]:
-    found = {key: checker.expression((*at, key), source, names) for key, source in sources.items()}
-    return MappingProxyType({key: expression for key, expression in found.items() if expression})

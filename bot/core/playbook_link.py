@@ -1,4 +1,4 @@
-"""Do playbooks fit together: names, and which finding explains which?"""
+"""Do playbooks fit together: names, which finding explains which, and whose number a measure is?"""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,9 +8,12 @@ from bot.core.playbook_spec import PlaybookSpec
 
 
 def link(specs: Sequence[PlaybookSpec]) -> Mapping[int, Sequence[Wrong]]:
-    """Faults between playbooks, by index: two of one name, `explains` of what nobody finds, causes in a circle."""
+    """Faults between playbooks, by index: two of one name, `explains` of what nobody finds, causes in a circle, two
+    measures of one name, for the past of both would be one.
+    """
     wrong: dict[int, list[Wrong]] = {index: [] for index in range(len(specs))}
     known = {finding.id for spec in specs for finding in spec.findings}
+    owners: dict[str, int] = {}
     causes: dict[str, set[str]] = {}
     for spec in specs:
         for finding in spec.findings:
@@ -26,6 +29,11 @@ def link(specs: Sequence[PlaybookSpec]) -> Mapping[int, Sequence[Wrong]]:
                     wrong[index].append(Wrong(path, f'no finding "{symptom}"{nearest(symptom, known)}'))
                 elif finding.id in _reached(symptom, causes):
                     wrong[index].append(Wrong(path, f'"{symptom}" explains "{finding.id}" too: a circle'))
+        for number, measure in enumerate(spec.measures):
+            owner = specs[owners.setdefault(measure.id, index)].name
+            if owner != spec.name:
+                what = f'a second measure "{measure.id}": playbook "{owner}" keeps one of that name'
+                wrong[index].append(Wrong(("measures", number, "id"), what))
     return wrong
 
 

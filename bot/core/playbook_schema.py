@@ -23,7 +23,9 @@ def playbook_schema(probes: Iterable[str], actions: Iterable[str]) -> Mapping[st
 
 def _let_plain_values_be_expressions(definitions: Mapping[str, Any]) -> None:
     plain = {"type": ["string", "number", "boolean"]}
-    finding = definitions["FindingSpec"]["properties"]
-    for key in ("let", "scope", "evidence"):
-        finding[key]["additionalProperties"] = plain
+    finding, measure = (definitions[name]["properties"] for name in ("FindingSpec", "MeasureSpec"))
+    for part, keys in ((finding, ("let", "scope", "evidence")), (measure, ("let", "scope"))):
+        for key in keys:
+            part[key]["additionalProperties"] = plain
     finding["when"] |= plain
+    measure["value"] |= plain

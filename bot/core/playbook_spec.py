@@ -111,6 +111,37 @@ class FindingSpec(_Spec):
     """For its page: where what it says can be checked, such as kernel files, manuals, addresses."""
 
 
+class MeasureSpec(_Spec):
+    """One number of the host that is kept over time, so that a slope can be seen before a limit is."""
+
+    id: str = Field(pattern=NAME)
+    """Its name over all playbooks: lower-case words with hyphens. Its past is kept under it: do not change it."""
+    title: str = ""
+    """For tables and pictures: `Open descriptors`; the id when left out."""
+    unit: str = ""
+    """`sockets`, `pages`, `1/s`; empty for a bare number."""
+    each: Cel | None = None
+    """CEL: the list (or map) whose every item is measured. Left out: one number of the host."""
+    as_: str | tuple[str, str] | None = Field(default=None, alias="as")
+    """The item's name in the expressions; for a map `[key, value]`."""
+    let: dict[str, Cel] = Field(default_factory=dict)
+    """Names for CEL values, in order; later ones may use earlier ones."""
+    where: Cel | None = None
+    """CEL: which items are measured."""
+    scope: dict[str, Cel] = Field(default_factory=dict)
+    """CEL values that say where: use names that outlive a restart (`namespace: s.label`); `pid` is told, not kept."""
+    value: Cel
+    """CEL: the number. What is unknown is left out, never 0."""
+    limit: Cel | None = None
+    """CEL: where something breaks. Nothing, where it is unknown, `null`, or not above 0."""
+    rate: bool = False
+    """The value is per second. A bare counter is no measure: use `rate(…)`, or growth by the window's seconds."""
+    notable: float = Field(default=0, ge=0)
+    """Less than this is no outlier among hosts; a twentieth of the limit when left out."""
+    at_limit: str = ""
+    """What happens at the limit, a sentence for the one who is told of it ahead."""
+
+
 class PlaybookSpec(_Spec):
     """One playbook file."""
 
@@ -124,5 +155,7 @@ class PlaybookSpec(_Spec):
     """What the asker may give."""
     probes: tuple[str, ...] = Field(min_length=1)
     """The probes whose facts the expressions use, by name."""
-    findings: tuple[FindingSpec, ...] = Field(min_length=1)
+    findings: tuple[FindingSpec, ...] = ()
     """What it can find."""
+    measures: tuple[MeasureSpec, ...] = ()
+    """What it keeps over time. A playbook finds or measures something, or both."""

@@ -122,6 +122,8 @@ class HostReport(_Value):
     healthy: tuple[str, ...] = ()
     measures: tuple[Measure, ...] = ()
     """The numbers kept over time, as the playbooks declare them."""
+    unkept: Mapping[str, int] = Field(default_factory=dict)
+    """By measure, how many of its numbers are not among `measures`, for there were too many."""
     settings: Mapping[str, str] = Field(default_factory=dict, exclude=True)
     """Kernel settings by `netns-label key`, for drift and for comparison with the group; not part of the document."""
     failure: HostFailure | None = None
