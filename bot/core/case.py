@@ -3,11 +3,13 @@
 A case names what must be found, offered, undecided and unknown; everything else must be absent.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.core.measure import Measure
 from bot.core.probe import Reading
 from bot.core.report import Finding, HostReport, Offer, Severity, Status
 
@@ -41,6 +43,16 @@ class ExpectedFinding(_Spec):
     offers: tuple[ExpectedOffer, ...] = ()
 
 
+class ExpectedMeasure(_Spec):
+    """A measure by id and as much of it as the case cares about, or that there is none such."""
+
+    id: str
+    scope: dict[str, Any] = Field(default_factory=dict)
+    value: float | None = None
+    limit: float | None = None
+    absent: bool = False
+
+
 class Expected(_Spec):
     """What a diagnosis must come to."""
 
@@ -50,6 +62,8 @@ class Expected(_Spec):
     """Ids of the findings that could be neither called nor excluded."""
     unknown: tuple[str, ...] = ()
     """Probes that have no evidence."""
+    measures: tuple[ExpectedMeasure, ...] = ()
+    """Measures that must be there, among others, or must not."""
 
 
 class OtherHost(_Spec):
@@ -91,6 +105,7 @@ def differences(report: HostReport, expected: Expected) -> Sequence[str]:
     told += _names("undecided", undecided, expected.undecided)
     unknown = {one.probe: one.reason or "" for one in report.coverage if one.state != "ok"}
     told += _names("unknown", unknown, expected.unknown)
+    told += [line for measure in expected.measures for line in _measure(report.measures, measure)]
     if report.proposals:
         told.append("a diagnosis proposed changes by itself")
     return told
@@ -101,6 +116,27 @@ def _names(what: str, found: Mapping[str, str], expected: Sequence[str]) -> Iter
         yield f"{name} is {what}, but should not be: {found[name]}"
     for name in sorted(set(expected) - set(found)):
         yield f"{name} is not {what}, but should be"
+
+
+def _measure(found: Sequence[Measure], wanted: ExpectedMeasure) -> Iterable[str]:
+    """How the nearest of the measures at that place differs."""
+    here = [
+        measure
+        for measure in found
+        if measure.id == wanted.id and all(measure.scope.get(key) == value for key, value in wanted.scope.items())
+    ]
+    place = f"measure {wanted.id} {wanted.scope or ''}".rstrip()
+    if wanted.absent and here:
+        yield f"{place} is {here[0].value}, but should not be there"
+    elif not wanted.absent and not here:
+        yield f"{place} is not there"
+    elif here and not any(_as_wanted(measure, wanted) for measure in here):
+        yield f"{place} is {here[0].value} of {here[0].limit}, not {wanted.value} of {wanted.limit}"
+
+
+def _as_wanted(measure: Measure, wanted: ExpectedMeasure) -> bool:
+    pairs = ((measure.value, wanted.value), (measure.limit, wanted.limit))
+    return all(is_ is not None and math.isclose(is_, to, rel_tol=1e-3) for is_, to in pairs if to is not None)
 
 
 def _findings(report: HostReport, expected: Sequence[ExpectedFinding]) -> Iterable[str]:

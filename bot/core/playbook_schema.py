@@ -13,6 +13,7 @@ def playbook_schema(probes: Iterable[str], actions: Iterable[str]) -> Mapping[st
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "netdiag playbook"
     schema["properties"]["probes"]["items"] = {"enum": sorted(probes)}
+    schema["anyOf"] = [{"required": [part], "properties": {part: {"minItems": 1}}} for part in ("findings", "measures")]
     definitions = schema["$defs"]
     definitions["OfferSpec"]["properties"]["action"] |= {"enum": sorted(actions)}
     functions = "\n".join(function.about for function in FUNCTIONS)

@@ -21,6 +21,7 @@ PROBES, ACTIONS = probe_catalog(), action_catalog()
 PLAYBOOKS = load_playbooks(FOLDER, PROBES, ACTIONS)
 CASES = list(all_cases(FOLDER))
 CHECKS = [(name, check.id) for name, playbook in PLAYBOOKS.items() for check in playbook.checks]
+MEASURES = [(name, rule.id) for name, playbook in PLAYBOOKS.items() for rule in playbook.measures]
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: f"{file.parent.name}-{file.stem}")
@@ -37,6 +38,14 @@ def test_every_finding_has_a_case_that_finds_it_and_one_that_cannot_tell(name: s
     expected = [read_case(file).expect for file in case_files(FOLDER / "cases" / name)]
     assert any(finding in {found.id for found in case.findings} for case in expected)
     assert any(finding in case.undecided for case in expected)
+
+
+@pytest.mark.parametrize(("name", "measure"), MEASURES)
+def test_every_measure_has_a_case_that_takes_it_and_one_that_cannot(name: str, measure: str) -> None:
+    cases = [read_case(file).expect for file in case_files(FOLDER / "cases" / name)]
+    wanted = [one for case in cases for one in case.measures if one.id == measure]
+    assert any(one.value is not None for one in wanted)
+    assert any(one.absent for one in wanted)
 
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
@@ -64,7 +73,7 @@ def test_the_editors_schema_accepts_what_ships(name: str) -> None:
     "change",
     [
         {"probes": ["listen_queue"]},
-        {"findings": []},
+        {"findings": [], "measures": []},
         {"titel": "x"},
         {"findings": [{"id": "x", "when": "true", "severity": "fatal", "say": "x"}]},
         {"findings": [{"id": "x", "when": "true", "severity": "info", "say": "x", "offer": [{"action": "reboot"}]}]},
