@@ -1,5 +1,6 @@
 """What does `netdiag doctor` look at? One function a subject; each answers with findings and their remedies."""
 
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -10,13 +11,18 @@ from bot.adapters.files.inventory import load_inventory
 from bot.adapters.files.playbooks import load_playbooks
 from bot.adapters.files.policy import FilePolicy
 from bot.adapters.store import Store
+from bot.adapters.store.place import DATABASE
 from bot.app import SystemClock, checked
+from bot.cli.copies import LAST
 from bot.core.audit import Verdict
 from bot.core.errors import ConfigError, NetdiagError
 from bot.core.host import HostFailure
 from bot.core.policy import unmatched
 from bot.settings import Settings
 
+MEGA, GIGA = 1e6, 1e9
+ROOM = 0.2 * GIGA
+"""Free bytes below which a store is near its end."""
 SKEW_ALLOWED = 5.0  # seconds: a change's deadline is told to the host in the bot's time
 
 
@@ -69,7 +75,8 @@ async def _policy(settings: Settings, _target: str) -> AsyncIterator[Finding]:
 async def _store(settings: Settings, _target: str) -> AsyncIterator[Finding]:
     journal = await Store.open(settings.state, SystemClock(), url=settings.store)
     try:
-        yield Finding("store", "ok", f"{settings.store or settings.state} can be written")
+        for finding in await _kept(settings, journal):
+            yield finding
         if halted := await journal.halted():
             remedy = f"changes go on when {settings.state / 'halt'} is gone; docs/approval.md, the kill switch"
             yield Finding("kill switch", "fault", f"nothing is sent: {halted}", remedy)
@@ -80,6 +87,29 @@ async def _store(settings: Settings, _target: str) -> AsyncIterator[Finding]:
         yield Finding("audit log", AUDIT[found.verdict] if found.checked else "ok", found.reason, remedy)
     finally:
         await journal.close()
+
+
+async def _kept(settings: Settings, journal: Store) -> list[Finding]:
+    """The store itself: its schema, its size, the room it has left, its last backup."""
+    if journal.outdated:
+        remedy = "make room or the disk writable, then start netdiag again; docs/store.md, Upgrade"
+        return [Finding("store", "fault", journal.outdated, remedy)]
+    if settings.store:
+        return [Finding("store", "ok", f"schema {journal.schema}, can be read; its own tools back it up")]
+    size = sum(file.stat().st_size for file in settings.state.glob(f"{DATABASE}*"))
+    free = shutil.disk_usage(settings.state).free
+    words = f"{settings.state}: schema {journal.schema}, {size / MEGA:.1f} MB, {free / GIGA:.1f} GB free"
+    remedy = "make room: an upgrade copies the store first, and a full disk stops every change" if free < ROOM else ""
+    last = await journal.recall(*LAST)
+    told = (
+        f"last {last['at']}: {last['file']}"
+        if last
+        else "none known; `netdiag backup FILE` makes one while the bot runs"
+    )
+    return [
+        Finding("store", "fault" if remedy else "ok", words, remedy),
+        Finding("backup", "ok" if last else "skipped", told),
+    ]
 
 
 async def _hosts(settings: Settings, target: str) -> AsyncIterator[Finding]:

@@ -1,9 +1,25 @@
 """Which commands are there? Importing this registers them all on `bot.cli.cli`."""
 
-from bot.cli import audit, changes, demo, doctor, halt, inventory, playbooks, pods, record, run, serve, silence, sweep
+from bot.cli import (
+    audit,
+    backup,
+    changes,
+    demo,
+    doctor,
+    halt,
+    inventory,
+    playbooks,
+    pods,
+    record,
+    run,
+    serve,
+    silence,
+    sweep,
+)
 
 __all__ = [
     "audit",
+    "backup",
     "changes",
     "demo",
     "doctor",

@@ -195,6 +195,11 @@ class Store:
         return verifier.result()
 
     @property
+    def outdated(self) -> str:
+        """Why this store, of an older schema, is only read; "" where it is of this program's."""
+        return self._line.outdated
+
+    @property
     def public_key(self) -> bytes:
         """The log's public key, raw."""
         return self._keys.public

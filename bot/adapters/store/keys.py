@@ -66,6 +66,14 @@ def read_public(path: Path) -> bytes:
         ) from fault
 
 
+def public_of(path: Path) -> bytes:
+    """The raw 32 bytes of the public half of a private key. Raises ConfigError when it cannot be read."""
+    try:
+        return _read_private(path).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    except PermissionError as fault:
+        raise ConfigError(f"{path}: cannot be read ({fault.strerror}); run this as its owner") from fault
+
+
 def _read_private(path: Path) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(path.read_bytes(), None)

@@ -1,12 +1,14 @@
 """How are measures kept over time, and read back for a whole fleet at once?"""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select
+from sqlalchemy import ColumnElement, RowMapping, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.adapters.store import rows
@@ -21,7 +23,7 @@ STEPS = (DAY, HOUR, 0)
 SECOND = 1_000_000
 
 Key = tuple[str, str]
-_COLUMNS = ("at", "step", "count", "mean", "low", "high", "limit")
+_COLUMNS = ("series", "at", "step", "count", "mean", "low", "high", "limit")
 
 
 async def put(connection: AsyncConnection, hosts: Sequence[HostReport], at: datetime) -> None:
@@ -44,33 +46,55 @@ async def read(
     connection: AsyncConnection, hosts: Sequence[str], since: datetime, key: str | None = None
 ) -> Mapping[Key, Sequence[Point]]:
     """Every series of these hosts, or those of one key. A point that reaches over `since` is in."""
+    asked: ColumnElement[bool] = tables.series.c.host.in_(hosts)
+    if key is not None:
+        asked &= tables.series.c.key == key
+    with _uncollected():
+        return await _read(connection, asked, since)
+
+
+async def _read(
+    connection: AsyncConnection, asked: ColumnElement[bool], since: datetime
+) -> Mapping[Key, Sequence[Point]]:
     found: list[Any] = []
     for step in STEPS:
-        # One range of the primary key for each series and step: never a scan.
+        # One range of the primary key for each series and step, never a scan; and no text, which costs more than all
+        # the numbers when a fleet's two days are a million points.
         edge = micro(since) - step * SECOND + (1 if step else 0)
         joined = tables.series.join(tables.points, tables.points.c.series == tables.series.c.id)
-        wanted = (
-            select(tables.series.c.host, tables.series.c.key, *(tables.points.c[name] for name in _COLUMNS))
-            .select_from(joined)
-            .where(tables.series.c.host.in_(hosts), tables.points.c.step == step, tables.points.c.at >= edge)
-        )
-        if key is not None:
-            wanted = wanted.where(tables.series.c.key == key)
+        wanted = select(*(tables.points.c[name] for name in _COLUMNS)).select_from(joined)
+        wanted = wanted.where(asked, tables.points.c.step == step, tables.points.c.at >= edge)
         found += (await connection.execute(wanted)).all()
-    # A fleet's two days are a million points: made in a thread, so that nobody waits for them.
-    return await asyncio.to_thread(_series, found)
+    named = {one.id: (one.host, one.key) for one in await connection.execute(select(tables.series).where(asked))}
+    return await asyncio.to_thread(_series, named, found)  # the loop serves others meanwhile
 
 
-def _series(found: Sequence[Any]) -> Mapping[Key, Sequence[Point]]:
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection while a fleet's points are made: it would look through a million live objects again and
+    again, for half of the time.
+    """
+    wanted = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if wanted:
+            gc.enable()
+
+
+def _series(named: Mapping[int, Key], found: Sequence[Any]) -> Mapping[Key, Sequence[Point]]:
     moments: dict[int, datetime] = {}
-    made: dict[Key, list[Point]] = {}
-    for host, key, at, step, count, mean, least, greatest, limit in found:
+    made: dict[int, list[Point]] = {}
+    for series, at, step, count, mean, least, greatest, limit in found:
         when = moments.get(at) or moments.setdefault(at, moment(at))
         low, high = mean if least is None else least, mean if greatest is None else greatest
-        made.setdefault((host, key), []).append(Point(when, step, count, low, high, mean, limit))
-    for points in made.values():
-        points.sort(key=attrgetter("at"))
-    return made
+        point = Point(when, step, count, low, high, mean, limit)
+        if series in made:
+            made[series].append(point)
+        else:
+            made[series] = [point]
+    return {named[series]: sorted(points, key=attrgetter("at")) for series, points in made.items()}
 
 
 def row(series: int, point: Point) -> Mapping[str, Any]:
