@@ -266,6 +266,7 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
         picture=Chronicle(app.journal.history, painter, app.clock).picture,
     )
     routes = FileAlerts(settings.inventory)
+    routes.routing()  # and in this one, before Alertmanager is refused for it
     intake = Alerts(app.desk, app.journal, front.herald, app.clock, app.inventory, routes, app.meter)
     async with reachable(app, policy, front, intake), asyncio.TaskGroup() as tasks:
         telling = [tasks.create_task(kept(work, ready)) for work in (keeper.run, intake.run)]
@@ -311,6 +312,7 @@ async def reachable(app: App, policy: FilePolicy, front: SlackFront, intake: Ale
         },
         checks=checks,
         history=app.journal.history,
+        sweeps=lambda: app.plans.plan().sweeps,
     )
     alive, is_ready = pulse(checks)
     there = FileAlerts(settings.inventory)
@@ -351,7 +353,11 @@ def _checks(
     async def alerts() -> str:
         return _broken(intake.routes.routing) or intake.trouble
 
-    return {"slack": slack, "store": store, "policy": readable, "alerts": alerts}
+    async def sweeps() -> str:
+        app.plans.plan()
+        return app.plans.trouble
+
+    return {"slack": slack, "store": store, "policy": readable, "sweeps": sweeps, "alerts": alerts}
 
 
 def _broken(read: Callable[[], object]) -> str:

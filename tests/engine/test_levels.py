@@ -40,6 +40,7 @@ class World:
             queues={"slack": lambda: 3},
             checks={"slack": self.check},
             history=self.history,
+            sweeps=lambda: ("nightly", "new"),
         )
 
     async def head(self) -> Head | None:

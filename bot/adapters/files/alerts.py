@@ -6,6 +6,7 @@ every fault on its line; what had been taken before waits until it is mended.
 
 import hashlib
 import re
+import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,11 +82,14 @@ class FileAlerts:
     def routing(self) -> Routing:
         """The routes in force; none when there is no file. Raises ConfigError when it is broken."""
         try:
+            mode = self._path.stat().st_mode
             content = self._path.read_bytes()
         except FileNotFoundError:
             return Routing()
         except OSError as fault:
             raise ConfigError(f"{self._path}: cannot be read ({fault.strerror})") from fault
+        if mode & stat.S_IWOTH:
+            raise ConfigError(f"{self._path}: everybody may write it; chmod o-w {self._path}")
         version = hashlib.sha256(content).hexdigest()
         if version != self._known.version:
             self._known = read_alerts(content, str(self._path), version)

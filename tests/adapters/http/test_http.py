@@ -165,9 +165,7 @@ async def test_without_a_token_or_routes_nothing_is_taken_and_the_remedy_is_told
         assert said in text
 
 
-async def test_a_store_that_is_down_lets_alertmanager_try_again_and_nothing_is_lost(
-    serve: Serve, tmp_path: Path
-) -> None:
+async def test_a_store_that_is_down_lets_alertmanager_try_again(serve: Serve) -> None:
     async with serve() as served:
         journal = served.intake.intake._journal
         whole, journal._seal.catch_up = journal._seal.catch_up, lambda: "disk full"
