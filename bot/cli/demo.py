@@ -88,7 +88,7 @@ async def _stage(
 ) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The local Slack and the hosts; yields the settings for the bot and what to tell people and tests."""
     from bot.app import terminal_actor  # noqa: PLC0415 - the demo's parts load only for the demo
-    from bot.demo import Fleet, availability, control  # noqa: PLC0415
+    from bot.demo import Fleet, availability, control, papers  # noqa: PLC0415
     from bot.demo.parts import FULL  # noqa: PLC0415
     from bot.demo.replay import replay_inventory  # noqa: PLC0415
     from bot.workspace import LocalSlack, channels  # noqa: PLC0415
@@ -98,17 +98,18 @@ async def _stage(
         people = {name: {"slack": slack.people[name]} for name in ("alice", "bob", "carol")}
         me = terminal_actor().id
         people.setdefault(me, {})["terminal"] = me
-        reason = availability()
+        reason, rooms = availability(), {room.name: room.id for room in channels(())}
         overrides = {
             "state": directory / "store",
             "slack_bot_token": SecretStr(slack.bot_token),
             "slack_app_token": SecretStr(slack.app_token),
             "slack_api_url": slack.api_url,
-            "slack_audit_channel": next(room.id for room in channels(()) if room.name == "netdiag-audit"),
+            "slack_audit_channel": rooms["netdiag-audit"],
         }
         story = {"url": slack.url, "pid": os.getpid(), "state": str(directory / "store"), "replayed": reason}
         if reason is not None:
             inventory = replay_inventory(directory / "recorded", people)
+            papers.put_sweeps(inventory, "alice", rooms["netops"])
             yield {**overrides, "inventory": inventory}, {**story, "inventory": str(inventory)}
             return
         parts = FULL if full else ()
@@ -118,6 +119,7 @@ async def _stage(
         up = Fleet.up(directory / "fleet", hosts=hosts, people=people, parts=parts)
         async with up as fleet, control.serving(fleet):
             inventory = fleet.inventory_dir
+            papers.put_sweeps(inventory, "alice", rooms["netops"])
             yield {**overrides, "inventory": inventory}, {**story, "inventory": str(inventory)}
     finally:
         await slack.stop()
@@ -152,7 +154,8 @@ def _words(story: dict[str, Any]) -> Panel:
     text = Text.assemble(
         ("Open  ", "dim"), (story["url"], "bold cyan"), "\n\n",
         "In #netops, as Alice, type  ", (f"/netdiag {sick}", "bold"), "  and open the thread.\n",
-        "Approve it as Bob: switch people at the bottom left. Nobody approves what they asked for.\n\n",
+        "Approve it as Bob: switch people at the bottom left. Nobody approves what they asked for.\n",
+        "The whole fleet at once:  ", ("/netdiag sweep fleet now", "bold"), "\n\n",
         ("From another terminal:\n", "dim"),
         f"  export NETDIAG_STATE={story['state']} NETDIAG_INVENTORY={story['inventory']}\n",
         f"  netdiag run {sick} · netdiag changes list · netdiag audit verify\n\n",

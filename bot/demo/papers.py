@@ -92,6 +92,12 @@ def put_policy(directory: Path, people: People, self_approval: str) -> None:
         (directory / "policy.yaml").unlink(missing_ok=True)
 
 
+def put_sweeps(directory: Path, owner: str, channel: str) -> None:
+    """Write sweeps.yaml: the whole fleet once a day, told whole. `owner` is a person of the policy."""
+    daily = {"title": "The whole fleet", "cron": "0 7 * * mon-fri", "target": "all", "quiet": "digest"}
+    dump(directory / "sweeps.yaml", {"sweeps": {"fleet": {**daily, "owner": owner, "channel": channel}}})
+
+
 def dump(path: Path, value: Mapping[str, Any]) -> None:
     """Write YAML in the order given, without aliases (the loader refuses them)."""
     path.write_text(yaml.safe_dump(json.loads(json.dumps(value)), sort_keys=False, allow_unicode=True))

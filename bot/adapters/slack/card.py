@@ -210,7 +210,8 @@ def _body(change: Mapping[str, Any], record: Record) -> Iterable[Block]:
     if not plan["inverse"]:
         facts = [fact for fact in facts if fact[0] != "Dead man"]
     told = [line(run(f"{name}: ", bold=True), run(text, most=WHOLE)) for name, text in facts if text]
-    people = line(run("Asked by ", bold=True), who(record.asker or change["requester"]))
+    owner = [run(f" for {change['requester']}", most=120)] if record.asker.startswith("schedule:") else []
+    people = line(run("Asked by ", bold=True), who(record.asker or change["requester"]), *owner)
     until = line(
         run("May approve: ", bold=True),
         run(record.approval or "nobody", most=WHOLE),

@@ -76,9 +76,12 @@ def link(url: str, text: str) -> Element:
 
 
 def who(key: str) -> Element:
-    """An actor's key as a Slack mention when it is one of Slack's, else as text."""
+    """An actor's key as a Slack mention when it is one of Slack's, else as text; a schedule is a sweep to people."""
     match = _USER.fullmatch(key)
-    return {"type": "user", "user_id": match.group(1)} if match else run(key or "nobody", most=120)
+    if match:
+        return {"type": "user", "user_id": match.group(1)}
+    kind, _, name = key.partition(":")
+    return run(f"sweep {name}" if kind == "schedule" else key or "nobody", most=120)
 
 
 def when(stamp: str) -> Element:

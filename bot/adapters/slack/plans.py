@@ -115,7 +115,7 @@ def begun(fire: Fire, channel: str) -> Message:
     """A run that somebody asked for."""
     told = [run(" It is told in "), {"type": "channel", "channel_id": channel}, run(".")] if channel else []
     said = f"Sweep {fire.sweep} begins now."
-    return Message(fallback(said), (rich(line(run(said, bold=True), *told)), context(f"run {fire.run or '?'}")))
+    return Message(fallback(said), (rich(line(run(said, bold=True), *told)),))
 
 
 def paused(one: Lined, name: str = "/netdiag") -> Message:
