@@ -10,6 +10,7 @@ from bot.adapters.files.alerts import FileAlerts, Known, unknown_names
 from bot.adapters.files.inventory import load_inventory
 from bot.adapters.files.playbooks import load_playbooks
 from bot.adapters.files.policy import FilePolicy
+from bot.adapters.files.sweeps import FilePlan
 from bot.adapters.store import Store
 from bot.adapters.store.place import DATABASE
 from bot.app import SystemClock, checked
@@ -70,6 +71,18 @@ async def _policy(settings: Settings, _target: str) -> AsyncIterator[Finding]:
         remedy = "correct the selector: a rule that means no host lets the rules after it answer"
         for term in unmatched(policy, load_inventory(settings.inventory)):
             yield Finding("policy", "fault", term, remedy)
+
+
+async def _sweeps(settings: Settings, _target: str) -> AsyncIterator[Finding]:
+    playbooks = load_playbooks(settings.playbooks, probes.catalog(), actions.catalog())
+    policy = FilePolicy(settings.inventory)
+    plan = FilePlan(settings.inventory, load_inventory(settings.inventory), playbooks, policy.policy).load()
+    if not plan.sweeps:
+        yield Finding("sweeps", "skipped", "there are none", "write sweeps.yaml, if hosts shall be read on a schedule")
+        return
+    mute = [name for name, sweep in plan.sweeps.items() if not sweep.channel]
+    posted = f", {len(mute)} of them without a channel ({', '.join(mute)})" if mute else ""
+    yield Finding("sweeps", "ok", f"{len(plan.sweeps)} in {settings.inventory}{posted}")
 
 
 async def _store(settings: Settings, _target: str) -> AsyncIterator[Finding]:
@@ -198,6 +211,7 @@ async def _alerts(settings: Settings, _target: str) -> AsyncIterator[Finding]:
 SUBJECTS: dict[str, Subject] = {
     "files": _files,
     "policy": _policy,
+    "sweeps": _sweeps,
     "store": _store,
     "http": _http,
     "alerts": _alerts,

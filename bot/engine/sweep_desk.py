@@ -52,6 +52,7 @@ class Rounds:
 
         Raises AskError for an unknown sweep, whoever may not, and while a run is under way; ConfigError, JournalDown.
         """
+        named(self.bench.plans.plan(), name)
         keeper = self.scheduler()
         if keeper is None or not keeper.running:
             raise AskError(f"no sweeps are kept here; `netdiag sweep {name} --once` runs one at the terminal")

@@ -1,12 +1,15 @@
 """Sweeps are kept: each run once, told once, whatever the process, the store and the clock do."""
 
 import asyncio
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.adapters.store import Store
 from bot.core.errors import AskError
 from bot.core.fire import Fire, Phase
 from bot.core.rota import LEASE
@@ -15,6 +18,7 @@ from bot.core.sweep import Cron, Every, Overlap, Pause, Sweep
 from bot.engine import sweep_carry
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.history import MemoryHistory
+from tests.fakes.journal import MemoryJournal
 from tests.fakes.sweeping import Death, FakeRuns, Keeping, Mortal, keeping
 
 SWEEP = Sweep("fleet", Every(900), "all", channel="C0NETOPS")
@@ -26,9 +30,27 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where runs and marks are kept."""
+
+    history: Any
+    journal: Any
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def place(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncIterator[Place]:
+    if request.param == "memory":
+        yield Place(MemoryHistory(), MemoryJournal(clock))
+        return
+    store = await Store.open(tmp_path / "state", clock)
+    yield Place(store.history, store)
+    await store.close()
+
+
 @pytest.fixture
-async def history() -> Any:
-    return MemoryHistory()
+def history(place: Place) -> Any:
+    return place.history
 
 
 async def states(history: Any, sweep: str = "fleet") -> dict[str, str]:
@@ -144,9 +166,9 @@ async def test_on_the_night_of_the_change_each_run_happens_once_through_restarts
     assert len(passed_over) <= 2, "only the clock that was put forward passes runs over"
 
 
-async def test_two_processes_share_the_runs(history: Any, clock: FakeClock) -> None:
-    one = keeping(history, clock, SWEEP)
-    two = keeping(history, clock, SWEEP, journal=one.journal)
+async def test_two_processes_share_the_runs(place: Place, clock: FakeClock) -> None:
+    history = place.history
+    one, two = (keeping(history, clock, SWEEP, journal=place.journal) for _ in range(2))
     for _ in range(8):
         await asyncio.gather(one.look(), two.look())
         clock.tick(900)
@@ -239,9 +261,10 @@ async def test_a_second_run_at_once_is_refused_while_one_is_under_way(history: A
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("write", range(1, 9))
 async def test_a_process_that_dies_at_any_moment_of_a_run_leaves_it_to_the_next(
-    history: Any, clock: FakeClock, write: int, after: bool
+    place: Place, clock: FakeClock, write: int, after: bool
 ) -> None:
-    first = keeping(history, clock, SWEEP)
+    history = place.history
+    first = keeping(history, clock, SWEEP, journal=place.journal)
     await first.look()
     clock.tick(900 + 1900)  # two runs were missed, one is made up for: notes, claim, judged, told, mark
     count = [0]
