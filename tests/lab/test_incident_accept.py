@@ -180,3 +180,39 @@ cat /run/alike.out >&2; exit 1
         assert not report.proposals
     finally:
         await here.fleet.sh("node-1", end)
+
+
+DOZENS = """
+import ctypes, os, signal, socket, subprocess
+ready, tell = os.pipe()
+for n in range(30):
+    if os.fork() == 0:
+        ctypes.CDLL(None).unshare(0x40000000)
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        listener = socket.create_server(("127.0.0.1", 80), backlog=64)
+        kept = [(socket.create_connection(listener.getsockname()), listener.accept()) for _ in range(100)]
+        os.write(tell, b"x")
+        signal.pause()
+for n in range(30):
+    os.read(ready, 1)
+print("ready", flush=True)
+signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, 9))
+signal.pause()
+"""
+
+
+async def test_dozens_of_busy_namespaces_are_no_fault(here: Desk) -> None:
+    start = f"""\
+. /etc/netdiag-demo/env
+setsid "$PYTHON" -I -S -c '{DOZENS.replace("'", '"')}' </dev/null >/run/dozens.out 2>&1 &
+echo $! >/run/dozens.pid
+for _ in $(seq 300); do grep -q ready /run/dozens.out && exit; sleep 0.1; done
+cat /run/dozens.out >&2; exit 1
+"""
+    await here.fleet.sh("node-1", start, within=60)
+    try:
+        report = await here.look("node-1", BOOK, "socket-fds", "tx-queue")
+        assert report.status is Status.OK, (report.findings, report.undecided)
+        assert not report.findings
+    finally:
+        await here.fleet.sh("node-1", "kill -9 -$(cat /run/dozens.pid)")

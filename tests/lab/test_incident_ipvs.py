@@ -164,6 +164,20 @@ async def test_what_is_meant_so_is_not_called_stale(ipvs_lab: Fleet, netdiag: Do
         assert not report.proposals
 
 
+async def test_the_last_real_server_is_never_called_stale(ipvs_lab: Fleet, netdiag: Doctor) -> None:
+    """It refuses, and that is said; without it the service would have none, so nobody is offered to take it out."""
+    service, only = ipvs_lab.fill("@NET@.220:444"), ipvs_lab.fill("@BACK@.223:8000")
+    await ipvs_lab.sh("lb-1", f"ipvsadm -A -t {service} -s rr && ipvsadm -a -t {service} -r {only} -m")
+    try:
+        assert await calls(ipvs_lab, 444) == {"ConnectionRefusedError": 8}
+        report = await netdiag.look("lb-1", "ipvs")
+        assert {one.id for one in report.findings} == {"ipvs-real-server-refuses"}
+        assert found(report, "ipvs-real-server-refuses").scope["real_server"] == only
+        assert not report.proposals
+    finally:
+        await ipvs_lab.sh("lb-1", f"ipvsadm -D -t {service}")
+
+
 @pytest.mark.incident
 @pytest.mark.parametrize(
     ("fault", "key"),

@@ -81,3 +81,40 @@ async def test_exhausted_memory_is_traced_to_its_holder_and_given_back(here: Des
         again = await here.look("mem-1", BOOK)
         assert {finding.id for finding in again.findings} <= {"tcp-memory-was-exhausted"}
         assert all(finding.severity == "info" for finding in again.findings)
+
+
+BOTH = """
+import resource, signal, socket
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+kept = []
+for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    server = socket.socket(family)
+    server.bind((address, 0)); server.listen(64)
+    for n in range(200):
+        caller = socket.socket(family); caller.connect(server.getsockname())
+        kept.append((caller, server.accept()[0], server))
+print("ready", flush=True); signal.pause()
+"""
+
+
+async def test_as_many_sockets_as_two_families_have_is_no_leak(here: Desk) -> None:
+    """`alloc` is of both families, `inuse` of one: their sum is what it must be held against."""
+    start = f"""\
+. /etc/netdiag-demo/env
+rm -f /run/both.out
+setsid "$PYTHON" -I -S -c '{BOTH.replace("'", '"')}' </dev/null >/run/both.out 2>&1 &
+echo $! >/run/both.pid
+for _ in $(seq 300); do grep -q ready /run/both.out && exit; sleep 0.1; done
+cat /run/both.out >&2; exit 1
+"""
+    await here.fleet.sh("mem-1", start, within=60)
+    try:
+        count = "awk '/^TCP6?:/ { print $3 }' /proc/net/sockstat /proc/net/sockstat6"
+        four, six = map(int, (await here.fleet.sh("mem-1", count)).split())
+        allocated = int(await here.fleet.sh("mem-1", "awk '/^TCP:/ { print $9 }' /proc/net/sockstat"))
+        assert min(four, six) >= 400
+        assert allocated >= 2 * 400
+        report = await here.look("mem-1", BOOK, "socket-fds")
+        assert {finding.id for finding in report.findings} <= {"tcp-memory-was-exhausted"}, report.findings
+    finally:
+        await here.fleet.sh("mem-1", "kill -9 $(cat /run/both.pid)")

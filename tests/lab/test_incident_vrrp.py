@@ -157,6 +157,24 @@ async def test_a_planned_handover_is_no_fault(pair: Fleet) -> None:
     assert await until(lambda: healthy(pair))
 
 
+async def test_one_takeover_and_back_is_no_flapping(pair: Fleet) -> None:
+    await pair.freeze("gw-1", 6)
+    vip = pair.fill("@NET@.230/")
+
+    async def taken() -> bool:
+        return vip in await pair.sh("gw-2", "ip -4 address")
+
+    async def back() -> bool:
+        return vip in await pair.sh("gw-1", "ip -4 address") and not await taken()
+
+    assert await until(taken)
+    await pair.thaw("gw-1")
+    assert await until(back)
+    hosts = await run(pair)
+    assert not found(hosts), found(hosts)
+    assert {host["status"] for host in hosts.values()} == {"ok"}
+
+
 async def test_a_daemon_that_was_killed_leaves_its_address_and_is_told(pair: Fleet) -> None:
     await pair.sh("gw-1", f"service keepalived stop; ip address add {pair.fill('@NET@.230/24')} dev eth0")
     hosts = await seen(pair, ("gw-1", "vrrp-daemon-gone"), ("gw-2", "vrrp-split-brain"))
