@@ -2,6 +2,10 @@
 
 Queue disciplines of the host's own namespace, and of others where sockets are adrift (`sockstat` says so): closed
 sockets whose packets wait in a queue that does not move. A namespace that was not entered is not told of.
+
+Its text is read and not its JSON (`tc -j`): that costs a host as much CPU, is a third longer (10.4 kB for 60 queues
+instead of 8.1), does not name the device of a single one, and is not there before iproute2 4.17, so that text would
+have to be read as well.
 """
 
 import re
