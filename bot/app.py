@@ -162,12 +162,15 @@ class App:
     async def status(self) -> Sequence[tuple[str, str]]:
         """What an operator wants to know at a glance, as label and words."""
         waiting = len(await self.journal.list(states=[State.PENDING]))
+        self.plans.plan()
+        trouble = f"; {self.plans.trouble}" if self.plans.trouble else ""
         return (
             ("Hosts", f"{len(self.inventory.hosts)} in the inventory, {len(self.desk.playbooks)} playbooks"),
             (
                 "Changes",
                 f"{waiting} waiting for approval" + (f"; {self.remedy.trouble}" if self.remedy.trouble else ""),
             ),
+            ("Sweeps", f"{len(self.plans.plan().sweeps)} in the plan{trouble}"),
         )
 
     async def export_audit(self, first: int) -> str:
@@ -263,7 +266,7 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
     front.attach(
         sweeps=Rounds(keeper.bench, lambda: keeper),
         silences=app.silences(),
-        picture=Chronicle(app.journal.history, painter, app.clock).picture,
+        picture=Chronicle(app.journal.history, painter, app.clock, measured(app)).picture,
     )
     routes = FileAlerts(settings.inventory)
     routes.routing()  # and in this one, before Alertmanager is refused for it
@@ -274,6 +277,12 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
         await front.run(stop, ready)
         for loop in loops:
             loop.cancel()
+
+
+def measured(app: App) -> Mapping[str, tuple[str, str]]:
+    """Title and unit of every measure that some playbook keeps."""
+    kept = (rule for playbook in app.desk.playbooks.values() for rule in playbook.measures)
+    return {rule.id: (rule.title, rule.unit) for rule in kept}
 
 
 async def kept(work: Callable[[], Awaitable[None]], ready: asyncio.Event) -> None:
