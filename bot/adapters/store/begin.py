@@ -34,18 +34,19 @@ async def begin(place: Place, url: str | None) -> Begun:
     """
     if url is None:
         make_database(place)
-    where = url or str(place.database)
     engine = connect(url or sqlite_url(place.database))
+    where = engine.url.render_as_string(hide_password=True) if url else str(place.database)
     try:
         return await _begun(engine)
-    except OperationalError as fault:
+    except (OperationalError, OSError) as fault:
         await engine.dispose()
         if url is None and _settled(place.database):
             return await _for_reading(place.database)
         raise ConfigError(f"{where}: the store cannot be opened ({words(fault)})") from fault
     except (SQLAlchemyError, ValueError) as fault:
         await engine.dispose()
-        remedy = "it is damaged or not netdiag's; restore a backup, or move it away to begin anew"
+        mine = "it is damaged or not netdiag's; restore a backup, or move it away to begin anew"
+        remedy = "check NETDIAG_STORE, and what its user may do there" if url else mine
         raise ConfigError(f"{where}: the store cannot be used ({words(fault)}): {remedy}") from fault
     except ConfigError:
         await engine.dispose()

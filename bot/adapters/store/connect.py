@@ -12,14 +12,19 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, event, func, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from bot.core.errors import ConfigError
 
 BUSY = 15_000
 """Milliseconds a writer waits for its turn before the store counts as not writable."""
 
 READ = {"netdiag_read": True}
 """Execution options of a transaction that only reads: it needs no writer's turn."""
+
+_EXAMPLE = "for example postgresql+asyncpg://user@host/netdiag with the package asyncpg"
 
 _TABLES = 0x6E657464
 """The number of PostgreSQL's advisory lock; any that nobody else would choose."""
@@ -36,11 +41,21 @@ def immutable_url(path: Path) -> str:
 
 
 def connect(url: str) -> AsyncEngine:
-    """An engine for the URL, with the dialect's own rules for durability and locking."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_async_engine(parsed, pool_pre_ping=True)
-    engine = create_async_engine(parsed)
+    """An engine for the URL, with the dialect's own rules for durability and locking.
+
+    Raises ConfigError for a URL that is none, or whose driver is not there or cannot wait (no asyncio).
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_async_engine(parsed, pool_pre_ping=True)
+        engine = create_async_engine(parsed)
+    except ArgumentError as fault:  # without its words: they may hold a password
+        raise ConfigError(f"NETDIAG_STORE: no database URL; {_EXAMPLE}") from fault
+    except ModuleNotFoundError as fault:
+        raise ConfigError(f"NETDIAG_STORE: there is no {fault.name} here; install it, or {_EXAMPLE}") from fault
+    except InvalidRequestError as fault:
+        raise ConfigError(f"NETDIAG_STORE: {parsed.drivername!r} cannot be used with asyncio; {_EXAMPLE}") from fault
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

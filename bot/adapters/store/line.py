@@ -34,7 +34,7 @@ class Line:
         try:
             async with self._turn, self.engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as fault:
+        except (SQLAlchemyError, OSError) as fault:
             raise JournalDown(f"the store cannot be written ({words(fault)}){consequence}") from fault
 
     @asynccontextmanager
@@ -50,7 +50,7 @@ class Line:
         try:
             async with self.engine.execution_options(**READ).begin() as connection:
                 yield connection
-        except SQLAlchemyError as fault:
+        except (SQLAlchemyError, OSError) as fault:  # a server that is away is an OSError of the driver
             raise JournalDown(f"the store cannot be read ({words(fault)})") from fault
 
     @asynccontextmanager

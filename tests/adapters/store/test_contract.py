@@ -1,4 +1,4 @@
-"""Every journal keeps the same promises: the real store on SQLite and the one in memory that other tests use."""
+"""Every journal keeps the same promises: the store on SQLite (and PostgreSQL), and the one in memory that tests use."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.store import Store
 from bot.core import approval
 from bot.core import halt as halting
 from bot.core.approval import Declined, Moved, Record, State
 from bot.core.audit import Event, Verdict, verify
 from bot.engine.ports import Journal, JournalDown
+from tests.adapters.store.databases import KINDS, open_new
 from tests.fakes.approval import ALICE, BOB, HOST, POLICY, change, ground, proposed, slack
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.journal import MemoryJournal
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=[*KINDS, "memory"])
 async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
     if request.param == "memory":
         yield MemoryJournal(FakeClock())
         return
-    store = await Store.open(tmp_path / "state", FakeClock())
+    store = await open_new(request.param, tmp_path / "state")
     yield store
     await store.close()
 

@@ -293,3 +293,18 @@ def test_a_read_only_disk_lets_no_change_run_and_reads_go_on(tmp_path: Path, lef
     if answer.returncode == 77 or "unshare:" in answer.stderr:
         pytest.skip(f"no mount namespace here: {answer.stderr.strip()}")
     assert answer.stdout.startswith("refused: the store cannot be written"), answer.stderr
+
+
+URLS = {
+    "no URL": "nonsense:hunter2",
+    "an unknown database": "foo+bar://bot:hunter2@db/netdiag",
+    "a driver that cannot wait": "sqlite:///hunter2.db",
+    "a driver that is not there": "postgresql+nosuch://bot:hunter2@db/netdiag",
+}
+
+
+@pytest.mark.parametrize("name", URLS)
+async def test_a_database_url_that_cannot_be_is_told_without_its_password(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"NETDIAG_STORE: .*for example postgresql") as caught:
+        await Store.open(tmp_path, FakeClock(), url=URLS[name])
+    assert "hunter2" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Every history keeps the same promises: the real store on SQLite and the one in memory that other tests use."""
+"""Every history keeps the same promises: the store on SQLite (and PostgreSQL), and the one in memory that tests use."""
 
 import asyncio
 import sqlite3
@@ -25,6 +25,7 @@ from bot.core.retention import Retention
 from bot.core.sweep import Pause, Silence
 from bot.engine.ports import JournalDown
 from bot.engine.sweep_ports import History, Visited
+from tests.adapters.store.databases import KINDS, open_new
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.history import MemoryHistory
 
@@ -32,12 +33,12 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 LEASE = 60.0
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=[*KINDS, "memory"])
 async def history(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[History]:
     if request.param == "memory":
         yield MemoryHistory()
         return
-    store = await Store.open(tmp_path / "state", FakeClock())
+    store = await open_new(request.param, tmp_path / "state")
     yield store.history
     await store.close()
 
