@@ -10,8 +10,10 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
+import tempfile
 import zipfile
+from collections.abc import Iterator
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 import aiohttp
@@ -34,41 +36,52 @@ exec setpriv --reuid="$NOBODY" --regid="$NOBODY" --clear-groups --inh-caps=-all 
 """
 
 
+def locked() -> Iterator[Distribution]:
+    """The libraries that an installation has, and no other: what only the tests need would hide what is missing."""
+    for name in re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE):
+        try:
+            yield distribution(name)
+        except PackageNotFoundError:
+            continue  # for another platform, or another Python
+
+
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place() -> Iterator[Path]:
+    """A directory that others may enter. Not pytest's own: each pytest that starts shuts others out of all of them."""
+    with tempfile.TemporaryDirectory(prefix="netdiag-wheel-") as made:
+        path = Path(made)
+        path.chmod(0o755)
+        yield path
+
+
+@pytest.fixture(scope="module")
+def python(place: Path) -> Path:
     """An interpreter that has the built wheel, and the libraries it needs, and no pip."""
-    place = tmp_path_factory.mktemp("wheel")
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", place], cwd=ROOT, check=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--copies", place / "venv"], check=True)
     (site,) = (place / "venv" / "lib").glob("python3*/site-packages")
     (wheel,) = place.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(site)
-    libraries = Path(sysconfig.get_paths()["purelib"])
-    for file in libraries.iterdir():  # all but an editable install of this very tree
-        if "netdiag" not in file.name and file.suffix != ".pth" and not (site / file.name).exists():
-            (site / file.name).symlink_to(file)
-    for path in (place, *place.parents):  # so that others may pass
-        if path.name.startswith("pytest-of-") or path == place or path.parent.name.startswith("pytest-of-"):
-            path.chmod(0o755)
+    for library in locked():
+        for file in sorted({site.joinpath(*part.parts[:1]) for part in library.files or () if part.parts[0] != ".."}):
+            if not file.exists():
+                file.symlink_to(library.locate_file(file.name))
     return place / "venv" / "bin" / "python"
 
 
 @pytest.fixture
-def prison(python: Path, tmp_path: Path) -> dict[str, str]:
+def prison(python: Path, place: Path) -> dict[str, str]:
     """The environment of a process that may write to two directories; skipped where that cannot be had."""
     if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "setpriv", "mount"))):
         pytest.skip("needs root, unshare, setpriv and mount")
-    state, scratch = tmp_path / "state", tmp_path / "scratch"
-    for path in (state, scratch):
+    state, scratch, inventory = place / "state", place / "scratch", place / "inventory"
+    for path in (state, scratch, inventory):
+        shutil.rmtree(path, ignore_errors=True)
         path.mkdir()
+    for path in (state, scratch):
         os.chown(path, NOBODY, NOBODY)
-    inventory = tmp_path / "inventory"
-    inventory.mkdir()
     (inventory / "hosts.yaml").write_text("hosts: {here: {address: localhost, transport: local, sudo: false}}\n")
-    for path in (tmp_path, *tmp_path.parents):
-        if "pytest-" in str(path):
-            path.chmod(0o755)
     given = {"STATE": str(state), "SCRATCH": str(scratch), "NOBODY": str(NOBODY), "PATH": os.environ["PATH"]}
     image = re.search(r"ENV (.*?)\nVOLUME", (ROOT / "Dockerfile").read_text(), re.DOTALL)
     assert image
