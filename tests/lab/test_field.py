@@ -320,6 +320,27 @@ async def test_a_stopped_server_is_why_its_queue_is_full(node: Ward) -> None:
         await node.sh(f"{PEER}\nend crowd")
 
 
+# --- wires that lead to nobody ------------------------------------------------------------------------------------
+
+
+async def test_networks_of_containers_that_are_gone_are_told_until_they_are_taken_away(node: Ward) -> None:
+    names = " ".join(f"cni-{n}" for n in range(6))
+    try:
+        await node.sh(
+            f"for n in {names}; do ip netns add $n; ip link add v$n type veth peer name eth0 netns $n;"
+            " ip link set v$n up; done"
+        )
+        left = (await node.findings("veths"))["veths-deserted"]
+        assert left.severity == "warning"
+        assert (left.evidence["deserted"], left.evidence["of_container_runtimes"]) == (6, 6)
+        assert left.evidence["namespaces"] == [f"cni-{n}" for n in range(5)]
+        await node.sh("for n in 3 4 5; do ip netns del cni-$n; done")
+        assert (await node.findings("veths"))["veths-deserted"].severity == "info"
+    finally:
+        await node.sh(f"for n in {names}; do ip netns del $n 2>/dev/null || :; done")
+    assert not await node.findings("veths")
+
+
 # --- what is the whole kernel's: in a guest ------------------------------------------------------------------------
 
 
