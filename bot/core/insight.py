@@ -10,10 +10,12 @@ from datetime import datetime
 from bot.core.ahead import limits
 from bot.core.drift import Deed, Drift, drifts
 from bot.core.insight_kinds import CHANGED, DIFFERS, LIMIT, OUTLIER, PLAYBOOK, found
-from bot.core.past import Past
+from bot.core.past import Past, Setting
 from bot.core.peers import differing, grouped, outliers
 from bot.core.report import Finding, HostReport, Severity, Status, Undecided
 
+SETTINGS = "sysctl_net"
+"""The probe that reads them."""
 NO_SETTINGS = "the kernel's settings were not read"
 
 
@@ -33,8 +35,12 @@ def insights(
     journal's changes.
     """
     alive = [host for host in hosts if host.failure is None]
+    known: dict[str, list[Setting]] = {}
+    for setting in past.settings:
+        known.setdefault(setting.host, []).append(setting)
     told: dict[str, list[Finding]] = {
-        host.host: [*limits(host, past, now, horizon), *_changed(host, past, now, by_netdiag)] for host in alive
+        host.host: [*limits(host, past, now, horizon), *_changed(host, known.get(host.host, ()), now, by_netdiag)]
+        for host in alive
     }
     for role, group in grouped(alive, roles).items():
         for name, finding in (*outliers(role, group, past.norms), *differing(role, group, by_netdiag)):
@@ -60,7 +66,9 @@ def _with(host: HostReport, findings: Sequence[Finding]) -> HostReport:
     ids = {finding.id for finding in findings}
     lost = next((f"{part.probe}: {part.reason}" for part in host.coverage if part.state != "ok"), "")
     unset = "" if host.settings else lost or NO_SETTINGS
-    unread = {LIMIT: lost, OUTLIER: lost, DIFFERS: unset, CHANGED: unset}
+    unread = {LIMIT: lost, OUTLIER: lost}
+    if host.settings or any(part.probe == SETTINGS for part in host.coverage):
+        unread |= {DIFFERS: unset, CHANGED: unset}  # else nobody asked for them
     healthy = [name for name, reason in unread.items() if name not in ids and not reason]
     undecided = [
         Undecided(id=name, playbook=PLAYBOOK[name], reason=reason)
@@ -83,8 +91,8 @@ def _with(host: HostReport, findings: Sequence[Finding]) -> HostReport:
     )
 
 
-def _changed(host: HostReport, past: Past, now: datetime, deeds: Sequence[Deed]) -> Iterator[Finding]:
-    for drift in drifts(host.host, host.settings, past.settings, deeds, now):
+def _changed(host: HostReport, known: Sequence[Setting], now: datetime, deeds: Sequence[Deed]) -> Iterator[Finding]:
+    for drift in drifts(host.host, host.settings, known, deeds, now):
         yield _drifted(host.host, drift)
 
 

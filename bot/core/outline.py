@@ -71,8 +71,10 @@ def doubts(host: HostReport) -> tuple[Doubt, ...]:
     """What could not be told, by reason: each reason once, with every check and probe that it concerns."""
     if host.failure is not None:
         return ()
-    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     lost = {part.probe: part.reason or "no reason" for part in host.coverage if part.state != "ok"}
+    if not lost and not host.undecided:
+        return ()
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for probe, reason in lost.items():
         found.setdefault(reason, ({}, {}))[1][probe] = None
     for part in host.undecided:

@@ -20,8 +20,12 @@ from bot.core.digest import Digest, News
 from bot.core.fault import Fault
 from bot.core.fire import Fire, Phase
 from bot.core.host import Host, Inventory
+from bot.core.insight import judged
+from bot.core.insight_kinds import PLAYBOOK
 from bot.core.missed import missed
+from bot.core.moved import moved
 from bot.core.outline import plural, roots
+from bot.core.past import Past
 from bot.core.playbook import Playbook
 from bot.core.policy import Actor
 from bot.core.report import HostReport, Report, Status
@@ -35,6 +39,7 @@ from bot.engine.offers import offered, waiting
 from bot.engine.ports import Clock, Journal, JournalDown
 from bot.engine.quota import Quota
 from bot.engine.reading import Errand, errand, read, remember, reported
+from bot.engine.recall import recall, roles, set_by_netdiag
 from bot.engine.remedy import Remedy
 from bot.engine.sweep_ports import Herald, Painter, Picture, Receipt, Visited
 
@@ -42,6 +47,8 @@ log = structlog.get_logger()
 
 UNDONE = (Phase.MISSED, Phase.SKIPPED, Phase.FAILED)
 MOST_UNDONE = 500
+INSIGHTS = tuple(sorted(set(PLAYBOOK.values())))
+"""The playbooks of what only the past and the fleet tell."""
 ASKING = frozenset({News.NEW, News.REOPENED, News.WORSE, News.FORECAST})
 """The news that comes with changes to approve."""
 
@@ -128,12 +135,12 @@ class Sweeper:
             hosts = await read(self.observer, task, pulse.heard, at_once=self.concurrency, each=each)
             beating.cancel()
         async with self.annals.turn:
-            judged, report = await self._judged(sweep, fire, task, hosts, seen)
-            if judged is None:
+            mine, report = await self._judged(sweep, fire, task, hosts, seen)
+            if mine is None:
                 log.warning("sweep.taken.over", sweep=sweep.name, due=stamp(fire.due))
                 return fire
             await remember(self.journal, task.ask, report)
-            return await self._told(sweep, judged, report)
+            return await self._told(sweep, mine, report)
 
     async def _begin(self, sweep: Sweep, fire: Fire, task: Errand) -> Receipt | None:
         """The parent message, where every run of the sweep has one and one may be posted now."""
@@ -162,13 +169,24 @@ class Sweeper:
         at, history = self.clock.now(), self.annals.history
         names = [host.name for host in task.hosts]
         known = await self.annals.known(names, at)
-        after = self.annals.after(known, task, hosts, (), at, sweep.tuning)
+        past, hosts = await self._insights(sweep, task, hosts, at)
+        after = self.annals.after(known, task, hosts, INSIGHTS, at, sweep.tuning)
         report = reported(task, hosts, at)
-        said = digest(await self._scene(sweep, fire, task, report, after, at))
+        scene = await self._scene(sweep, fire, task, report, after, at)
+        said = digest(replace(scene, moved=moved(hosts, past, at, sweep.tuning.horizon)))
         report = await self._proposed(task, report, said, seen)
-        judged = replace(fire, phase=Phase.JUDGED, digest=said)
+        done = replace(fire, phase=Phase.JUDGED, digest=said)
         visited = Visited(at, task.run, report.hosts, changed(known, after), sweep.name)
-        return (judged if await history.judged(judged, visited) else None), report
+        return (done if await history.judged(done, visited) else None), report
+
+    async def _insights(
+        self, sweep: Sweep, task: Errand, hosts: Sequence[HostReport], at: datetime
+    ) -> tuple[Past, Sequence[HostReport]]:
+        """What was known before, and the reports with what only that and the fleet tell."""
+        known = roles(task.hosts)
+        past = await recall(self.annals.history, hosts, known, at)
+        by_netdiag = await set_by_netdiag(self.journal)
+        return past, judged(hosts, past, known, at, sweep.tuning.horizon, by_netdiag=by_netdiag)
 
     async def _scene(  # noqa: PLR0917 - a run, and what it found
         self, sweep: Sweep, fire: Fire, task: Errand, report: Report, faults: Sequence[Fault], at: datetime

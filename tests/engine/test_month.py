@@ -3,6 +3,7 @@
 The clock is a fake, the chat and the store are in memory; everything else is what serves: the plan's due times and
 what is made of missed ones, reading, parsing, the shipped playbooks, judging, the life of faults, digests, silences and
 the desk. Hosts answer with recorded visits; each distinct one is judged once for each host, and the report used again.
+Measures and kernel settings stand still: forecasts and comparisons with the fleet are shown elsewhere.
 """
 
 import random
@@ -157,7 +158,7 @@ def month(monkeypatch: pytest.MonkeyPatch) -> Month:
             for name in HOSTS
         }
     )
-    fleet.history.retention = Retention(visits=14 * 3_600, fires=8 * 86_400)
+    fleet.history.retention = Retention(visits=6 * 3_600, fires=8 * 86_400)
     script = Script()
     flapping = written(script)
     eyes = fleet.eyes = Replayed(fleet.clock, script)  # type: ignore[assignment]
@@ -190,7 +191,7 @@ async def lived(month: Month) -> None:
         for one in SWEEPS:
             await settled(month, one, marks, blame)
         blame = ""
-        if begin - thinned > timedelta(hours=6):
+        if begin - thinned > timedelta(hours=3):
             thinned = begin
             await fleet.history.thin(begin)
 

@@ -17,6 +17,7 @@ from bot.core.window import Window
 from bot.engine.ports import JournalDown
 from bot.engine.sweep import key_of
 from tests.fakes.approval import ALICE, BOB, slack
+from tests.fakes.doctor import playbook
 from tests.fakes.fleet import SWEEP, UNREADABLE, Fleet, full
 from tests.fakes.remedy import INVENTORY, World
 
@@ -345,3 +346,56 @@ async def test_what_is_held_back_is_not_proposed_either(curable: tuple[Fleet, Wo
     assert not fleet.journal.records
     await fleet.sweep()
     assert len(fleet.journal.records) == 1
+
+
+# --- time and fleet ---------------------------------------------------------------------------------------------------
+
+LEAKING = playbook(
+    """
+  - id: queue-full
+    each: queues.rows
+    as: q
+    when: q.recv_q > 5000
+    severity: critical
+    scope: {port: q.port}
+    say: "full"
+measures:
+  - id: queue-depth
+    title: Waiting connections
+    unit: connections
+    each: queues.rows
+    as: q
+    scope: {port: q.port}
+    value: q.recv_q
+    limit: "5000"
+""",
+    head="name: test\ntitle: A test\nabout: Is it?\nprobes: [queues]\nfindings:\n",
+)
+
+
+async def test_a_limit_ahead_is_told_before_it_is_reached_and_shown_as_moving() -> None:
+    fleet = Fleet(playbooks={"test": LEAKING})
+    hours = 0
+    while not fleet.herald.news():
+        hours += 1
+        depth = 500 + 90 * hours
+        assert depth < 5_000, "it was not told in time"
+        fleet.eyes.hosts = {"node-1": full(80, depth=depth)}
+        await fleet.sweep()
+    assert fleet.herald.news() == [("forecast", "limit-forecast", "node-1")]
+    (moved,) = fleet.herald.told()[-1].moved
+    assert (moved.host, moved.title, moved.limit, moved.now) == ("node-1", "Waiting connections", 5_000, depth)
+    assert moved.before < moved.now
+    assert moved.outlook is not None
+    for _ in range(5):
+        depth += 90
+        fleet.eyes.hosts = {"node-1": full(80, depth=depth)}
+        await fleet.sweep()
+    assert len(fleet.herald.news()) == 1, "told once"
+
+
+async def test_a_sweep_that_does_not_read_settings_knows_nothing_of_them_and_says_nothing(fleet: Fleet) -> None:
+    for _ in range(3):
+        fire = await fleet.sweep()
+        assert fire.digest is not None
+        assert not fire.digest.blind
