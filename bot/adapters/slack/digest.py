@@ -37,7 +37,8 @@ ITEMS, OPENS, BLINDS = 10, 6, 5
 """Of each kind named in the parent message; all of them are in the file."""
 HOSTS = 12
 """Hosts with a message of their own in the thread."""
-PLACES = 15
+LEADS, PLACES = 12, 15
+"""Items whose hosts have no message of their own that are told in the thread, and the places of each."""
 
 
 def name_of(sweep: Sweep) -> str:
@@ -92,8 +93,14 @@ def thread(sweep: Sweep, digest: Digest, report: Report | None, pages: str = "")
     messages: list[Message] = []
     if report is not None:
         messages += [message for host in telling[:HOSTS] for message in render.host_messages(host, report, pages)]
-    messages += [message for item in digest.items if item.news not in GONE for message in _places(item, found)]
-    if not cut(digest) and len(telling) <= HOSTS and not any(render.cut(host) for host in telling):
+    elsewhere = [item for item in _grave(digest) if any(place.host not in found for place in item.places)]
+    messages += [message for item in elsewhere[:LEADS] for message in _places(item, found)]
+    if (
+        not cut(digest)
+        and len(elsewhere) <= LEADS
+        and len(telling) <= HOSTS
+        and not any(render.cut(host) for host in telling)
+    ):
         return Thread(tuple(messages))
     text = full_text(sweep, digest) + (f"\n{render.full_text(report)}" if report is not None else "")
     file = File(f"netdiag-{neutral(digest.run, 40)}.txt", f"Everything of {name_of(sweep)}", text)
@@ -103,8 +110,12 @@ def thread(sweep: Sweep, digest: Digest, report: Report | None, pages: str = "")
 
 def news_hosts(digest: Digest) -> tuple[str, ...]:
     """Hosts with news that hurts, those of the gravest items first."""
-    items = sorted((item for item in digest.items if item.news not in GONE), key=lambda item: RANK[item.severity])
-    return tuple(dict.fromkeys(place.host for item in items for place in item.places))
+    return tuple(dict.fromkeys(place.host for item in _grave(digest) for place in item.places))
+
+
+def _grave(digest: Digest) -> list[Item]:
+    """News that hurts, the gravest first."""
+    return sorted((item for item in digest.items if item.news not in GONE), key=lambda item: RANK[item.severity])
 
 
 def silenceable(digest: Digest) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
@@ -242,8 +253,6 @@ def _held_words(digest: Digest) -> list[str]:
 def _places(item: Item, found: Mapping[str, object]) -> tuple[Message, ...]:
     """The places of an item whose hosts have no message of their own."""
     left = [place for place in item.places if place.host not in found]
-    if not left:
-        return ()
     title = f"{SEVERITY[item.severity]} {item.title or item.id}"
     rows = [line(run(place.host, bold=True), run(f" {place.summary}", most=300)) for place in left[:PLACES]]
     rows += [line(f"and {len(left) - PLACES} more in the file")] if len(left) > PLACES else []

@@ -151,6 +151,7 @@ def test_every_digest_fits_into_slack(made: Digest) -> None:
 def test_what_the_message_cuts_is_whole_in_a_file() -> None:
     below = words.thread(SWEEP, CROWD, None)
     assert len(below.files) == 1
+    assert len(below.messages) < 30, "a thread of hundreds is read by nobody"
     assert "node-199.rack-1.example" in below.files[0].text
     assert "o59" in below.files[0].text
     assert words.thread(SWEEP, digest(items=(item(),)), None).files == ()
