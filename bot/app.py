@@ -266,7 +266,7 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
     front.attach(
         sweeps=Rounds(keeper.bench, lambda: keeper),
         silences=app.silences(),
-        picture=Chronicle(app.journal.history, painter, app.clock, measured(app)).picture,
+        picture=Chronicle(app.journal.history, painter, app.clock, measured(app), zone_of(app)).picture,
     )
     routes = FileAlerts(settings.inventory)
     routes.routing()  # and in this one, before Alertmanager is refused for it
@@ -277,6 +277,11 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
         await front.run(stop, ready)
         for loop in loops:
             loop.cancel()
+
+
+def zone_of(app: App) -> str:
+    """The time zone of pictures that are no sweep's: the one of the first sweep of the plan."""
+    return next((sweep.zone for sweep in app.plans.plan().sweeps.values()), "UTC")
 
 
 def measured(app: App) -> Mapping[str, tuple[str, str]]:

@@ -11,17 +11,25 @@ from bot.engine.sweep_ports import History, Painter, Picture
 LOOK_BACK = timedelta(days=14)
 
 
+LEAST = timedelta(minutes=15)
+
+
 async def past_of(
     history: History, host: str, since: datetime, until: datetime, names: Mapping[str, tuple[str, str]]
 ) -> HostPast:
-    """The host between two moments. `names` gives title and unit of a measure's id. Raises JournalDown."""
+    """The host between two moments, or from when anything is known of it. `names` gives title and unit of a measure's
+    id. Raises JournalDown.
+    """
     series = await history.series_of([host], since=since)
     curves = []
     for (_, key), points in sorted(series.items(), key=lambda item: item[0]):
         ident = key.partition(" ")[0]
         title, unit = names.get(ident, (ident, ""))
         curves.append(Curve(key, title or ident, unit, tuple(points), place_of(key)))
-    return HostPast(host, since, until, tuple(curves), tuple(await history.faults(hosts=[host], since=since)))
+    faults = tuple(await history.faults(hosts=[host], since=since))
+    known = [curve.points[0].at for curve in curves if curve.points] + [fault.first for fault in faults]
+    first = min(known, default=since)
+    return HostPast(host, max(since, min(first, until - LEAST)), until, tuple(curves), faults)
 
 
 @dataclass(frozen=True, slots=True)

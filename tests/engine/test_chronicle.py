@@ -56,6 +56,18 @@ async def test_the_last_fortnight_of_one_host_is_drawn_with_the_names_of_its_mea
     assert past.faults == (), "it was over before"
 
 
+async def test_a_past_that_began_today_fills_the_picture() -> None:
+    clock, history, easel = FakeClock(), MemoryHistory(), Easel()
+    for number in range(3):
+        report = HostReport(host="node-3", status=Status.OK, measures=(measure("sockets", number),))
+        await history.visited(Visited(clock.now(), f"r{number}", [report]))
+        clock.tick(3_600)
+    await Chronicle(history, easel, clock).picture("node-3")
+    ((past, _),) = easel.seen
+    assert past.until - past.since == timedelta(hours=3)
+    assert past.curves[0].points[0].at == past.since
+
+
 async def test_of_an_unknown_host_nothing_is_drawn_but_the_painter_decides() -> None:
     clock, history, easel = FakeClock(), MemoryHistory(), Easel()
     await Chronicle(history, easel, clock).picture("nowhere")

@@ -128,7 +128,7 @@ async def test_a_picture_opens_whole_with_its_words(bot: Bot, page: Page, shots:
 
 async def test_the_history_of_a_host_is_asked_for_and_seen(bot: Bot, page: Page, shots: Path) -> None:
     await bot.slack.command("alice", "#netops", "/netdiag history node-3")
-    picture = page.get_by_role("img", name="History of node-3 over 14 days")
+    picture = page.get_by_role("img", name="History of node-3 over 14 d")
     await expect(picture).to_be_visible()
     assert await picture.evaluate("img => img.decode().then(() => img.naturalWidth)") == 1_300
     await bot.slack.command("alice", "#netops", "/netdiag sweeps")

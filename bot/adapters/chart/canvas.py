@@ -98,6 +98,19 @@ def fit(text: str, inches: float, size: float, *, bold: bool = False) -> str:
     return f"{said.rstrip()}…"
 
 
+def wrapped(text: str, inches: float, size: float) -> list[str]:
+    """The text in bold, on at most two lines of that width."""
+    said = legible(text)
+    words = said.split(" ")
+    first = words[0]
+    for word in words[1:]:
+        if wide(f"{first} {word}", size, bold=True) > inches:
+            break
+        first = f"{first} {word}"
+    rest = said[len(first) :].strip()
+    return [fit(first, inches, size, bold=True)] + ([fit(rest, inches, size, bold=True)] if rest else [])
+
+
 class Card:
     """A figure with a background, and everything measured in inches from its upper left corner."""
 
@@ -175,7 +188,7 @@ def scale(axes: Axes, unit: str) -> None:
     marks = [
         mark * power for mark in MaxNLocator(nbins=3, steps=[1, 2, 2.5, 5, 10]).tick_values(low / power, high / power)
     ]
-    axes.set_ylim(marks[0], marks[-1])
+    axes.set_ylim(marks[0], marks[-1] + 0.02 * (marks[-1] - marks[0]))  # a line along the edge is seen whole
     axes.set_yticks(marks, [quantity(mark, unit if is_bytes(unit) else "") for mark in marks])
 
 

@@ -17,14 +17,16 @@ from bot.adapters.chart.canvas import (
     clock,
     fit,
     scale,
+    wrapped,
 )
+from bot.adapters.chart.layout import telling
 from bot.adapters.chart.moved import NEAR
 from bot.adapters.chart.words import moment, quantity, zoned
 from bot.core.fault import Fault, Stage
 from bot.core.outline import RANK, plural
 from bot.core.past import Curve, HostPast
 
-FAULTS, CURVES = 8, 6
+FAULTS = 8
 EDGE = 0.22
 NAME = 1.95
 """Inches for what stands beside a band or a chart."""
@@ -32,8 +34,8 @@ NUMBERS = 0.5
 """Inches for the numbers along a chart."""
 LEFT = EDGE + NAME + NUMBERS
 ROW = 0.235
-HIGH = 0.7
-STEP = HIGH + 0.22
+HIGH = 0.72
+STEP = HIGH + 0.2
 
 
 def draw(past: HostPast, zone: tzinfo) -> bytes:
@@ -52,18 +54,6 @@ def draw(past: HostPast, zone: tzinfo) -> bytes:
         clock(one, zone, 5)
         one.tick_params(labelbottom=one is axes[-1])
     return card.png()
-
-
-def telling(curves: Sequence[Curve]) -> Sequence[Curve]:
-    """The curves that say most: nearest to their limit first, then those that moved most."""
-
-    def weight(curve: Curve) -> tuple[float, float]:
-        high = max(point.high for point in curve.points)
-        low = min(point.low for point in curve.points)
-        limit = curve.points[-1].limit
-        return (-(high / limit) if limit else 0.0, -(high - low) / (abs(high) or 1.0))
-
-    return sorted(curves, key=weight)[:CURVES]
 
 
 def spells(fault: Fault, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
@@ -112,12 +102,14 @@ def _bands(card: Card, faults: Sequence[Fault], past: HostPast, top: float, heig
 
 def _curve(card: Card, curve: Curve, top: float, past: HostPast) -> Axes:
     last = curve.points[-1]
-    beside = [(curve.title or curve.key, 8.5, INK), (quantity(last.mean, curve.unit), 8, LINE)]
-    beside += [(f"limit {quantity(last.limit, curve.unit)}", 8, LIMIT)] if last.limit is not None else []
-    beside += [(curve.place, 7.5, MUTED)] if curve.place else []
-    for number, (text, size, ink) in enumerate(beside):
-        bold = number == 0
-        card.write(EDGE, top + 0.06 + 0.175 * number, fit(text, NAME, size, bold=bold), size, bold=bold, ink=ink)
+    title = wrapped(curve.title or curve.key, NAME, 8.5)
+    for number, text in enumerate(title):
+        card.write(EDGE, top + 0.04 + 0.16 * number, text, 8.5, bold=True)
+    beside = [(quantity(last.mean, curve.unit), LINE)]
+    beside += [(f"limit {quantity(last.limit, curve.unit)}", LIMIT)] if last.limit is not None else []
+    beside += [(curve.place, MUTED)] if curve.place else []
+    for number, (text, ink) in enumerate(beside, len(title)):
+        card.write(EDGE, top + 0.05 + 0.16 * number, fit(text, NAME, 7.5), 7.5, ink=ink)
     axes = card.axes(LEFT, top, WIDTH - LEFT - EDGE, HIGH)
     times = [point.at.timestamp() + point.step / 2 for point in curve.points]
     highs = [point.high for point in curve.points]

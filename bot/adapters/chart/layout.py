@@ -1,4 +1,4 @@
-"""Which hosts does the heat map name, and how are the others packed? Pure; the drawing only follows.
+"""Which hosts does the heat map name, which measures does a history show? Pure; the drawing only follows.
 
 Two hundred rows cannot be read. The worst hosts get a row each with their newest sweeps and what is wrong; every
 other host is one small square with its status now.
@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 from bot.core.digest import Digest
 from bot.core.outline import RANK, WORST_FIRST
+from bot.core.past import Curve
 from bot.core.report import Severity, Status
 
 ROWS = 12
 """Hosts with a row of their own."""
 SWEEPS = 14
 """Newest sweeps shown."""
+CURVES = 5
+"""Measures in the history of a host."""
 PACKED = 5_000
 """Squares at most; what is over is told as a number."""
 
@@ -86,3 +89,23 @@ def _causes(digest: Digest) -> Mapping[str, str]:
 
 GONE = frozenset({"better", "resolved"})
 """News of what is no longer so."""
+
+
+def telling(curves: Sequence[Curve]) -> Sequence[Curve]:
+    """The curves that say most: nearest to their limit first, then those that moved most; of each measure the place
+    that says most, before any measure is shown of a second place. What is nothing but zero stands back.
+    """
+
+    def weight(curve: Curve) -> tuple[float, float]:
+        high = max(point.high for point in curve.points)
+        low = min(point.low for point in curve.points)
+        limit = curve.points[-1].limit
+        return (-(high / limit) if limit else 0.0, -(high - low) / (abs(high) or 1.0))
+
+    alive = [curve for curve in curves if any(point.low or point.high for point in curve.points)]
+    ordered = sorted(alive or [curve for curve in curves if curve.points], key=weight)
+    first: dict[str, Curve] = {}
+    for curve in ordered:
+        first.setdefault(curve.title or curve.key, curve)
+    others = [curve for curve in ordered if curve not in first.values()]
+    return [*first.values(), *others][:CURVES]

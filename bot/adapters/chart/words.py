@@ -6,7 +6,7 @@ The words are for those who cannot see the picture: they say the same, not that 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from bot.adapters.chart.layout import Fleet
+from bot.adapters.chart.layout import Fleet, telling
 from bot.core.digest import Digest, Moved
 from bot.core.fault import Stage
 from bot.core.outline import WORST_FIRST, few, plural
@@ -145,15 +145,15 @@ def moved(ones: Sequence[Moved]) -> str:
 
 def history(past: HostPast, zone: tzinfo) -> str:
     """The past of a host, in words."""
-    days = plural(max(1, round((past.until - past.since) / timedelta(days=1))), "day")
-    said = [f"History of {past.host} over {days} until {moment(past.until, zone)}."]
+    long = span((past.until - past.since).total_seconds())
+    said = [f"History of {past.host} over {long} until {moment(past.until, zone)}."]
     for fault in past.faults[:8]:
         state = "resolved" if fault.stage is Stage.RESOLVED else "still open"
         times = f", opened {fault.times} times" if fault.times > 1 else ""
         said.append(f"{fault.severity} {fault.title or fault.id}: {state}, since {moment(fault.since, zone)}{times}.")
     if not past.faults:
         said.append("No fault.")
-    said += [_curve(curve) for curve in [curve for curve in past.curves if curve.points][:8]]
+    said += [_curve(curve) for curve in telling(past.curves)]
     return neutral(" ".join(said), ALT_MAX)
 
 
@@ -162,7 +162,5 @@ def _curve(curve: Curve) -> str:
     last: Point = curve.points[-1]
     limit = f", limit {quantity(last.limit, curve.unit)}" if last.limit is not None else ""
     where = f" ({curve.place})" if curve.place else ""
-    return (
-        f"{curve.title or curve.key}{where}: {quantity(last.mean, curve.unit)} now, "
-        f"between {quantity(low, curve.unit)} and {quantity(high, curve.unit)}{limit}."
-    )
+    between = f", between {quantity(low, curve.unit)} and {quantity(high, curve.unit)}" if low != high else ""
+    return f"{curve.title or curve.key}{where}: {quantity(last.mean, curve.unit)} now{between}{limit}."

@@ -149,10 +149,23 @@ def test_a_history_is_told_in_words() -> None:
         "node-3", NOW - timedelta(days=14), NOW, (Curve("k", "Sockets", "sockets", (point,), "netns 7"),), (fault,)
     )
     assert words.history(past, BERLIN) == (
-        "History of node-3 over 14 days until Mon 13 May 2030 11:00 CEST. "
+        "History of node-3 over 14 d until Mon 13 May 2030 11:00 CEST. "
         "warning It drops: still open, since Sun 12 May 2030 11:00 CEST, opened 2 times. "
         "Sockets (netns 7): 20 sockets now, between 10 sockets and 30 sockets, limit 100 sockets."
     )
+
+
+def curve(title: str, *values: float, limit: float | None = None, place: str = "") -> Curve:
+    points = tuple(Point(NOW, 0, 1, value, value, value, limit) for value in values)
+    return Curve(f"{title} {place}", title, "", points, place)
+
+
+def test_a_history_shows_each_measure_where_it_says_most_and_leaves_out_what_is_nothing_but_zero() -> None:
+    near, far = curve("a", 90, limit=100, place="1"), curve("a", 10, limit=100, place="2")
+    moving, flat, zero = curve("b", 1, 9), curve("c", 5, 5), curve("d", 0, 0)
+    shown = layout.telling([zero, flat, far, moving, near, curve("e")])
+    assert [(one.title, one.place) for one in shown] == [("a", "1"), ("b", ""), ("c", ""), ("a", "2")]
+    assert layout.telling([zero]) == [zero]
 
 
 @pytest.mark.parametrize(
