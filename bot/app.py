@@ -27,9 +27,11 @@ from bot.adapters.store.place import DATABASE
 from bot.core import audit
 from bot.core.approval import State, stamp
 from bot.core.audit import Entry, Event, Head, Verification
+from bot.core.chronicle import titles
 from bot.core.errors import ConfigError
 from bot.core.halt import Switched
 from bot.core.host import Inventory
+from bot.core.past import HostPast
 from bot.core.policy import Actor, Standing, usergroups
 from bot.core.selector import select
 from bot.engine.alerts import Alerts
@@ -286,8 +288,7 @@ def zone_of(app: App) -> str:
 
 def measured(app: App) -> Mapping[str, tuple[str, str]]:
     """Title and unit of every measure that some playbook keeps."""
-    kept = (rule for playbook in app.desk.playbooks.values() for rule in playbook.measures)
-    return {rule.id: (rule.title, rule.unit) for rule in kept}
+    return titles(app.desk.playbooks.values())
 
 
 async def kept(work: Callable[[], Awaitable[None]], ready: asyncio.Event) -> None:
@@ -405,6 +406,14 @@ async def switched(settings: Settings, reason: str | None = None) -> tuple[Switc
         return done, await journal.halted()
     finally:
         await journal.close()
+
+
+async def drawn(past: HostPast, zone: str = "UTC") -> bytes | None:
+    """A host's past as a PNG; None where nothing is known of it, or it cannot be drawn (the log says why)."""
+    from bot.adapters.chart import ChartPainter  # noqa: PLC0415 - drawing is loaded only when needed
+
+    picture = await ChartPainter().history(past, zone=zone)
+    return picture.png if picture else None
 
 
 async def verification(

@@ -30,7 +30,8 @@ CLEAREST = 100.0
 CLEARER = 1.1
 """A shorter stretch is taken for the line only where it is so much clearer."""
 BENT = 2.5
-"""And where its end lies so many times that below the line, it levels off."""
+LEVEL = 0.05
+"""Where its end lies so many times that below the line, and this share of the whole rise, it levels off."""
 FALL = 6.0
 """A fall of so many times the usual step, and of a quarter of the whole range, is a reset and no noise."""
 STEADY = (0.4, 2.5)
@@ -155,7 +156,7 @@ def _rise(samples: Sequence[Sample]) -> tuple[Slope | None, bool]:
         if whole is None or late is None or whole.low <= 0 or whole.sure < SURE:
             continue
         rises = whole.rate * whole.span
-        if late.high < STEADY[0] * whole.rate or late.level < whole.level - BENT * whole.noise:
+        if late.high < STEADY[0] * whole.rate or late.level < whole.level - max(BENT * whole.noise, LEVEL * rises):
             slowing = True
         elif rises >= CLEAR * whole.noise and (shortest or late.low <= STEADY[1] * whole.rate):
             clear = rises / max(whole.noise, jitter, rises / CLEAREST)

@@ -130,11 +130,11 @@ vrrp_instance VI_1 {{
 QUEUE: Final = Role({"role": "queue"}, back=True, sysctls=("net.ipv4.conf.all.rp_filter=0",))
 SMALL: Final = Role(
     {"role": "memory"},
-    (Service("hoard", ("hoard.py", "9000")),),
+    (Service("hoard", ("hoard.py", "hoard", "9000", "8192", "511")),),
     memory=96,
     sysctls=("net.ipv4.tcp_mem=900 1200 1800",),
 )
-HOARDER: Final = Role({"role": "client"}, (Service("hoard", ("hoard.py", "9000")),))
+HOARDER: Final = Role({"role": "client"}, (Service("hoard", ("hoard.py", "hoard", "9000", "8192", "511")),))
 SPARE_GUEST: Final = Role(
     {"role": "lab"},
     (Service("web", ("api.py", "80")),),
@@ -160,7 +160,7 @@ EOF
 )
 ALL_ROUND: Final = Role(
     {"role": "client"},
-    (WEB, Service("hoard", ("hoard.py", "9000")), Service("dns", ("dns.py", "@NET@.238"))),
+    (WEB, Service("hoard", ("hoard.py", "hoard", "9000", "8192", "511")), Service("dns", ("dns.py", "@NET@.238"))),
     back=True,
     sysctls=("net.ipv4.tcp_tw_reuse=0", "net.ipv4.conf.all.rp_filter=0"),
 )

@@ -85,7 +85,9 @@ SHOP: Final = Role(
     (POD_NETWORK,),
 )
 LEAKY: Final = Role(
-    {"role": "legacy"}, (Service("legacy-api", ("legacy_api.py", "9000")),), ("leak", "", "9000", "300", "60")
+    {"role": "legacy"},
+    (Service("legacy-api", ("hoard.py", "legacy-api", "9000", "1024", "128")),),
+    ("leak", "", "9000", "300", "60"),
 )
 ROLES: Final = (IDLE, BUSY, SHOP, LEAKY)
 
