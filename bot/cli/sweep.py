@@ -191,10 +191,25 @@ async def _keep(chosen: Any, name: str, output: Format) -> int:
 
         await _greet(rounds, name)
         async with asyncio.TaskGroup() as tasks:
-            keeping = tasks.create_task(Scheduler(bench, only=name, told=told).run())
+            loops = [
+                tasks.create_task(Scheduler(bench, only=name, told=told).run()),
+                tasks.create_task(_until_served(app, name, stop)),
+            ]
             await stop.wait()
-            keeping.cancel()
+            for loop in loops:
+                loop.cancel()
     return 0
+
+
+async def _until_served(app: Any, name: str, stop: asyncio.Event) -> None:
+    """Step back for a bot that begins to serve this store: a run that is had here is not told in its channel."""
+    from bot.engine.drive import BEAT, alive  # noqa: PLC0415
+
+    while True:
+        await asyncio.sleep(BEAT)
+        if await alive(app.remedy):
+            print(f"netdiag: a bot serves this store now and keeps {name}: this one ends", file=sys.stderr)
+            stop.set()
 
 
 async def _greet(rounds: Any, name: str) -> None:

@@ -21,9 +21,10 @@ from bot.core.approval import stamp
 from bot.core.ask import Progress
 from bot.core.errors import NetdiagError
 from bot.core.fire import Fire, Phase, stale
+from bot.core.outline import plural
 from bot.core.policy import span
-from bot.core.rota import BATCH, LEASE, Settled, given_up, settle, under_way
-from bot.core.schedule import dues_between, next_begin, rewound, written
+from bot.core.rota import BATCH, LEASE, Settled, clock, given_up, settle, under_way
+from bot.core.schedule import dues_between, is_due, next_begin, rewound, written
 from bot.core.sweep import Pause, Plan, Sweep
 from bot.engine.ports import JournalDown
 from bot.engine.sweep_carry import SweepBench, begun, carry, failed
@@ -161,8 +162,6 @@ class Scheduler:
         if self.trouble:
             return "the store could not be reached"
         jumped = (now - self._last.wall).total_seconds() - (loop - self._last.loop)
-        if jumped < -STEP:
-            log.warning("sweeps.clock.back", seconds=round(-jumped))
         if jumped > STEP:
             return f"the clock was put forward by {span(round(jumped))}, or this machine slept"
         return "the bot was held up"
@@ -234,6 +233,8 @@ class Scheduler:
 
     async def _settle(self, sweep: Sweep, now: datetime, busy: Fire | None, pause: Pause | None, blame: str) -> None:
         mark = await self._mark(sweep, now)
+        if sweep.enabled and (mark - now).total_seconds() > STEP:
+            await self._put_back(sweep, now, mark)
         while sweep.enabled:
             if settle(sweep, now, mark) == Settled(mark):
                 return  # nothing is due
@@ -250,6 +251,19 @@ class Scheduler:
                 mark = found.mark
             if not found.more:
                 return
+
+    async def _put_back(self, sweep: Sweep, now: datetime, mark: datetime) -> None:
+        """Tell that runs still ahead have happened already, by a clock that ran ahead: they are not done again."""
+        ahead = await self.bench.history.fires(sweep.name, since=now, limit=MANY)
+        spent = [fire for fire in ahead if fire.phase is not Phase.MISSED and is_due(sweep, fire.due)]
+        log.warning("sweep.clock.back", sweep=sweep.name, seconds=round((mark - now).total_seconds()), runs=len(spent))
+        if spent and sweep.channel and self.bench.herald is not None:
+            title = f"The bot's clock was put back by {span(round((mark - now).total_seconds()))}"
+            until = clock(spent[0].due, sweep.zone)
+            said = (
+                f"{plural(len(spent), 'run')} of {sweep.name} due until {until} happened already, by the clock before."
+            )
+            await self.bench.herald.say(sweep.channel, f"clock-back:{sweep.name}:{stamp(mark)}", title, (said,))
 
     async def _mark(self, sweep: Sweep, now: datetime) -> datetime:
         """How far a sweep is settled. A new one is from now on; one with another schedule, too, once the due times of

@@ -132,6 +132,9 @@ async def test_a_clock_that_ran_ahead_and_is_put_back_silences_nothing(history: 
     await bot.look()  # five and three quarter hours of runs are noted as missed, and one is made up for
     clock.tick(-6 * 3600)
     await bot.look()
+    (message,) = bot.herald.messages.values()
+    assert message.title == "The bot's clock was put back by 6 h"
+    assert message.lines == ("1 run of fleet due until 15:00 UTC happened already, by the clock before.",)
     ran = len(bot.runs.begun)
     for _ in range(6 * 4):
         clock.tick(900)
