@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -37,6 +37,7 @@ from bot.core.policy import Standing
 from bot.core.report import Status
 from bot.core.sweep import Plan, Quiet, Sweep
 from bot.core.text import neutral
+from bot.engine.ports import JournalDown
 from bot.engine.sweep_ports import PlanSource
 
 NEEDS_NAME = "name the sweep: `netdiag sweep` lists them"
@@ -207,9 +208,10 @@ async def _until_served(app: Any, name: str, stop: asyncio.Event) -> None:
 
     while True:
         await asyncio.sleep(BEAT)
-        if await alive(app.remedy):
-            print(f"netdiag: a bot serves this store now and keeps {name}: this one ends", file=sys.stderr)
-            stop.set()
+        with suppress(JournalDown):  # the scheduler says so
+            if await alive(app.remedy):
+                print(f"netdiag: a bot serves this store now and keeps {name}: this one ends", file=sys.stderr)
+                return stop.set()
 
 
 async def _greet(rounds: Any, name: str) -> None:
