@@ -69,6 +69,8 @@ class Sweeper:
     concurrency: int = 64
     _down: set[str] = field(default_factory=set)
     """Channels that were told that the store is down."""
+    _telling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One digest is told after the other, so that the second knows what the first told; answers do not wait for it."""
 
     @property
     def quota(self) -> Quota:
@@ -95,7 +97,7 @@ class Sweeper:
 
     async def retell(self, sweep: Sweep, fire: Fire) -> Fire:
         """Tell the stored digest of a run that is JUDGED: it comes back TOLD, or as it was. Raises JournalDown."""
-        async with self.annals.turn:
+        async with self._telling:
             return await self._told(sweep, fire, None)
 
     async def trouble(self, sweep: Sweep, why: str) -> None:
@@ -139,7 +141,8 @@ class Sweeper:
             if mine is None:
                 log.warning("sweep.taken.over", sweep=sweep.name, due=stamp(fire.due))
                 return fire
-            await remember(self.journal, task.ask, report)
+        await remember(self.journal, task.ask, report)
+        async with self._telling:
             return await self._told(sweep, mine, report)
 
     async def _begin(self, sweep: Sweep, fire: Fire, task: Errand) -> Receipt | None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,14 +13,16 @@ from bot.core.errors import AskError
 from bot.core.fault import Stage
 from bot.core.fire import Phase
 from bot.core.report import Status
-from bot.core.sweep import Plan, Quiet, Silence, Tuning
+from bot.core.sweep import Plan, Quiet, Silence, Sweep, Tuning
 from bot.core.window import Window
+from bot.engine.annals import Annals
 from bot.engine.ports import JournalDown
 from bot.engine.sweep import key_of
 from tests.fakes.approval import ALICE, BOB, slack
 from tests.fakes.doctor import playbook
 from tests.fakes.fleet import SWEEP, UNREADABLE, Fleet, full
 from tests.fakes.remedy import INVENTORY, World
+from tests.fakes.sweeping import Death, Mortal
 
 NEW = [("new", "queue-full", "node-1")]
 
@@ -143,6 +146,70 @@ async def test_a_process_that_dies_after_telling_is_followed_by_one_that_edits_t
     assert [said.items for said in message.digests] == [message.digests[0].items] * 2
     await fleet.sweep()
     assert fleet.herald.news() == NEW
+
+
+def fatal(error: BaseException) -> bool:
+    return isinstance(error, Death) or (
+        isinstance(error, BaseExceptionGroup) and all(fatal(inner) for inner in error.exceptions)
+    )
+
+
+async def died(fleet: Fleet, sweep: Sweep, at: int, *, after: bool) -> bool:
+    """A run whose process dies at its nth write, before or after it is done; another process takes up what is left."""
+    count = [0]
+    history: Any = Mortal(fleet.history, count, at, after=after)
+    journal: Any = Mortal(fleet.journal, count, at, after=after)
+    mortal = fleet.process(journal=journal, annals=Annals(history, fleet.clock, fleet.plans))
+    fire = await fleet.history.claim(fleet.claimed(sweep, fleet.clock.tick(3_600)), lease=60)
+    assert fire is not None
+    try:
+        await mortal.run(sweep, fire)
+    except BaseException as error:
+        if not fatal(error):
+            raise
+    else:
+        return False
+    fleet.clock.tick(120)
+    taken = await fleet.history.claim(fleet.claimed(sweep, fire.due, "bot-2"), lease=60)
+    if taken is not None:
+        after_it = fleet.process()
+        await (after_it.retell if taken.phase is Phase.JUDGED else after_it.run)(sweep, taken)
+    return True
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it is done", "after it is done"])
+@pytest.mark.parametrize("quiet", [Quiet.LINE, Quiet.SILENT])
+async def test_a_process_may_die_at_any_write_and_nothing_is_lost_or_told_twice(after: bool, quiet: Quiet) -> None:
+    at, sweep = 1, replace(SWEEP, quiet=quiet)
+    while True:
+        fleet = Fleet()
+        fleet.eyes.hosts = {"node-1": full(80), "node-2": UNREADABLE}
+        if not await died(fleet, sweep, at, after=after):
+            break
+        await fleet.sweep(sweep)
+        assert fleet.herald.news() == NEW, at
+        assert [part.hosts for said in fleet.herald.told() for part in said.blind if part.news] == [("node-2",)], at
+        assert {fire.phase for fire in await fleet.history.fires()} == {Phase.TOLD}, at
+        at += 1
+    assert at > 6, "there is something to die at"
+
+
+async def test_an_answer_does_not_wait_for_a_chat_that_is_slow(fleet: Fleet) -> None:
+    fleet.eyes.hosts = {"node-1": full(80)}
+    slow, go = asyncio.Event(), asyncio.Event()
+    tell = fleet.herald.tell
+
+    async def telling(*args: Any, **named: Any) -> bool:
+        slow.set()
+        await go.wait()
+        return await tell(*args, **named)
+
+    fleet.herald.tell = telling  # type: ignore[method-assign]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(fleet.sweep())
+        await slow.wait()
+        assert (await fleet.ask("node-1", channel="C1")).hosts[0].findings
+        go.set()
 
 
 async def test_a_run_that_was_taken_over_stores_and_tells_nothing(fleet: Fleet) -> None:
