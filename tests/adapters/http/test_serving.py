@@ -126,6 +126,19 @@ async def test_an_alert_is_told_and_diagnosed_in_its_thread_and_resolving_edits_
     assert edited.ts == parent.ts
 
 
+async def test_what_an_alert_says_is_text_and_never_markup(bot: Running) -> None:
+    hostile = raw(instance="<!channel>", device="*bold*") | {
+        "annotations": {"summary": "<https://evil.example|here> <@U0BOB> `x`"}
+    }
+    assert await bot.post(body(hostile)) == 200
+    parent = await said(bot, bot.slack.channels["netops"], "evil.example")
+    assert "<!channel>" not in parent.text
+    assert "<https://evil" not in parent.text
+    assert "<@U0BOB>" not in parent.text
+    kinds = {part["type"] for block in parent.blocks for row in block["elements"] for part in row.get("elements", ())}
+    assert kinds == {"text"}
+
+
 async def said(bot: Running, channel: str, *words: str) -> Message:
     """The message that says all of it, once one does."""
     async with asyncio.timeout(40):
