@@ -1,5 +1,6 @@
 """`netdiag sweep` in the terminal, over recorded hosts and a real store: no Slack anywhere."""
 
+import asyncio
 import json
 import os
 import signal
@@ -11,12 +12,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bot.app import terminal_actor
+from bot.adapters.store import Store
+from bot.app import SystemClock, terminal_actor
 from bot.cli import digest_view
+from bot.core.approval import stamp
 from bot.core.digest import Blind, Digest, Held, Item, Moved, News, Open, Place
 from bot.core.report import Severity, Status
 from bot.core.sweep import Every, Sweep
 from bot.demo.replay import replay_inventory
+from bot.engine.drive import HEART
 from tests.cli.conftest import Netdiag
 
 ROOT = Path(__file__).parents[2]
@@ -126,6 +130,33 @@ def test_sweeping_goes_on_at_the_terminal_until_it_is_stopped(place: Path, tmp_p
         assert process.wait(60) == 0
     assert [due.timestamp() % 10 for due in dues] == [0, 0]
     assert dues[0] < dues[1]
+
+
+async def _serve(state: Path) -> None:
+    """As if a bot served this store from now on."""
+    store = await Store.open(state, SystemClock())
+    await store.replace(*HEART, {"owner": "bot-other", "at": stamp(datetime.now(UTC))})
+    await store.close()
+
+
+def test_a_bot_that_serves_the_store_keeps_its_sweeps(netdiag: Netdiag, place: Path, tmp_path: Path) -> None:
+    asyncio.run(_serve(tmp_path / "state"))
+    assert "a bot serves this store and keeps well" in str(netdiag("sweep", "well").exception)
+    assert netdiag("sweep", "well", "--once").exit_code == 0, "to look once is no harm"
+
+
+def test_sweeping_at_the_terminal_ends_when_a_bot_begins_to_serve(place: Path, tmp_path: Path) -> None:
+    own = {"NETDIAG_STATE": str(tmp_path / "state"), "NETDIAG_INVENTORY": str(place), "NETDIAG_WINDOW": "0.2"}
+    command = [sys.executable, "-m", "bot", "sweep", "well", "--format", "json"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **own}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        asyncio.run(_serve(tmp_path / "state"))
+        _, said = process.communicate(timeout=90)
+    assert process.returncode == 0
+    assert "a bot serves this store now and keeps well: this one ends" in said
 
 
 NOW = datetime(2030, 5, 13, 9, 0, tzinfo=UTC)
