@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.core import insight_pages
 from bot.core.action import Action
 from bot.core.change import Plan
 from bot.core.outline import plural
@@ -59,6 +60,8 @@ def pages(library: Library) -> Mapping[str, str]:
     for name, several in by_id.items():
         body = "\n".join(line for playbook, finding in several for line in _page(library, playbook, finding))
         found[f"{name}.md"] = f"{MADE}\n\n{body.rstrip()}\n"
+    for one in insight_pages.INSIGHTS:
+        found[f"{one.id}.md"] = "\n".join((MADE, "", *insight_pages.page(one), ""))
     return found
 
 
@@ -69,13 +72,13 @@ def _index(library: Library) -> str:
         f"What netdiag can find: {plural(count, 'finding')} of {plural(len(library.playbooks), 'playbook')}. Each page "
         "says what it means, how it is decided, what else looks like it, and what can be done."
     )
-    for playbook in library.playbooks:
+    for playbook in (playbook for playbook in library.playbooks if playbook.findings):
         lines += ["", f"## {playbook.title}", "", f"{playbook.about} (`{playbook.name}`)", ""]
         lines += [
             f"- [{finding.id}]({finding.id}.md): {finding.title or playbook.title} ({_levels(finding)})"
             for finding in playbook.findings
         ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *insight_pages.index()]) + "\n"
 
 
 def _page(library: Library, playbook: PlaybookSpec, finding: FindingSpec) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What do only time and the fleet tell of a host: limits ahead, outliers, settings that differ or changed?
 
-Pure: a sweep's reports and what is known of the past in; findings out, of the playbooks "trends" and "fleet". What was
-not read gives none; `judged` says which of them could not be told, so that nothing counts as gone that nobody saw.
+Pure: a sweep's reports and what is known of the past in; findings out. What was not read gives none; `judged` says
+which of them could not be told, so that nothing counts as gone that nobody saw.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,14 +9,13 @@ from datetime import datetime
 
 from bot.core.ahead import limits
 from bot.core.drift import Deed, Drift, drifts
-from bot.core.insight_kinds import CHANGED, DIFFERS, LIMIT, OUTLIER, PLAYBOOK, found
+from bot.core.insight_kinds import CHANGED, DIFFERS, LIMIT, OUTLIER, found
 from bot.core.past import Past, Setting
-from bot.core.peers import differing, grouped, outliers
+from bot.core.peers import PEERS, differing, grouped, outliers
 from bot.core.report import Finding, HostReport, Severity, Status, Undecided
 
 SETTINGS = "sysctl_net"
 """The probe that reads them."""
-NO_SETTINGS = "the kernel's settings were not read"
 
 
 def insights(
@@ -59,22 +58,23 @@ def judged(
 ) -> tuple[HostReport, ...]:
     """The reports with their insights: findings, what is healthy, what could not be told, and the status they make."""
     told = insights(hosts, past, roles, now, horizon, by_netdiag=by_netdiag)
-    return tuple(host if host.failure else _with(host, told.get(host.host, ())) for host in hosts)
+    groups = grouped([host for host in hosts if host.failure is None], roles)
+    compared = {host.host for group in groups.values() if len(group) > PEERS for host in group}
+    return tuple(
+        host if host.failure else _with(host, told.get(host.host, ()), compared=host.host in compared) for host in hosts
+    )
 
 
-def _with(host: HostReport, findings: Sequence[Finding]) -> HostReport:
-    ids = {finding.id for finding in findings}
+def _with(host: HostReport, findings: Sequence[Finding], *, compared: bool) -> HostReport:
+    """Healthy is what had its evidence: every probe for what is told of measures, the settings, enough peers."""
     lost = next((f"{part.probe}: {part.reason}" for part in host.coverage if part.state != "ok"), "")
-    unset = "" if host.settings else lost or NO_SETTINGS
-    unread = {LIMIT: lost, OUTLIER: lost}
-    if host.settings or any(part.probe == SETTINGS for part in host.coverage):
-        unread |= {DIFFERS: unset, CHANGED: unset}  # else nobody asked for them
-    healthy = [name for name, reason in unread.items() if name not in ids and not reason]
-    undecided = [
-        Undecided(id=name, playbook=PLAYBOOK[name], reason=reason)
-        for name, reason in unread.items()
-        if name not in ids and reason
-    ]
+    known = bool(host.settings)
+    seen = {LIMIT: not lost, OUTLIER: not lost and compared, CHANGED: known, DIFFERS: known and compared}
+    ids = {finding.id for finding in findings}
+    healthy = [name for name, enough in seen.items() if enough and name not in ids]
+    # what was found in one place may hide in another that was not read
+    places = {(finding.id, finding.playbook): None for finding in findings if not seen[finding.id] and lost}
+    undecided = [Undecided(id=name, playbook=playbook, reason=lost) for name, playbook in places]
     severities = {finding.severity for finding in findings}
     status = host.status
     if Severity.CRITICAL in severities:

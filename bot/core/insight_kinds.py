@@ -10,8 +10,10 @@ from bot.core.text import neutral
 
 LIMIT, CHANGED = "limit-forecast", "setting-changed"
 OUTLIER, DIFFERS = "outlier", "setting-differs"
-PLAYBOOK: Mapping[str, str] = {LIMIT: "trends", CHANGED: "trends", OUTLIER: "fleet", DIFFERS: "fleet"}
-"""The name that stands where others have their playbook's."""
+PLAYBOOK: Mapping[str, str] = {CHANGED: "trends", DIFFERS: "fleet"}
+"""The name that stands where others have their playbook's. What is told of a measure has the playbook that measures: a
+run that does not read it says nothing of it.
+"""
 
 _SAID = 600
 _WHY = 1_200
@@ -27,18 +29,20 @@ def found(
     summary: str,
     cause: str,
     evidence: Mapping[str, Any],
+    playbook: str = "",
     explained_by: str | None = None,
 ) -> Finding:
     """A finding of such a kind, its texts neutralised and its print as stable as every other's."""
+    book = playbook or PLAYBOOK[name]
     return Finding(
         id=name,
-        playbook=PLAYBOOK[name],
+        playbook=book,
         severity=severity,
         title=title,
         scope=clean(scope),
         summary=neutral(summary, _SAID),
         cause=neutral(cause, _WHY),
         evidence=clean(evidence),
-        fingerprint=fingerprint(PLAYBOOK[name], name, host, scope),
+        fingerprint=fingerprint(book, name, host, scope),
         explained_by=explained_by,
     )

@@ -94,6 +94,7 @@ def _outlier(host: str, measure: Measure, role: str, ordinary: float, whose: str
         host,
         title="One host is far from its peers",
         severity=Severity.WARNING,
+        playbook=measure.playbook,
         scope={"measure": measure.id, **measure.scope},
         summary=f"{name}{' of ' + place if place else ''}: {amount(measure.value)}, "
         f"{times or 'against '}{amount(ordinary)} of {whose}",

@@ -14,13 +14,12 @@ from bot.core.digest import Blind, Digest, Heard, Held, Item, Moved, News, Open,
 from bot.core.fault import HOST_UNREAD, OURS, Fault, Stage, Told
 from bot.core.faults import HERE, unread, unsure
 from bot.core.host import Host
+from bot.core.insight_kinds import LIMIT
 from bot.core.outline import RANK, WORST_FIRST, doubts
 from bot.core.report import HostReport, Report, Severity, Status
 from bot.core.sweep import Silence, Sweep, Tuning
 from bot.core.text import neutral
 
-FORECASTS = "trends"
-"""The playbook whose findings tell of what is yet to come."""
 COLUMNS = 24
 """Sweeps that the heat map shows, this one too."""
 RATE_CAP = "rate cap"
@@ -165,7 +164,7 @@ def news(fault: Fault, told: Told | None, tuning: Tuning) -> News | None:
             (not matters, None),
             (fault.flapping, News.FLAPPING),
             (not there, None),
-            (fault.playbook == FORECASTS, News.FORECAST),
+            (fault.id == LIMIT, News.FORECAST),
             (True, fresh),
         )
         return _first(first)

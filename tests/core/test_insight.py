@@ -62,7 +62,7 @@ def one(found: Mapping[str, tuple[Finding, ...]], host: str = "web-1") -> Findin
 
 def test_a_leak_is_called_with_its_process_its_limit_and_its_time() -> None:
     finding = one(insights([report("web-1", descriptors(800))], past(leak(50)), {}, NOW, HORIZON))
-    assert (finding.id, finding.playbook, finding.severity) == ("limit-forecast", "trends", Severity.WARNING)
+    assert (finding.id, finding.playbook, finding.severity) == ("limit-forecast", "socket-fds", Severity.WARNING)
     assert (
         finding.summary
         == "legacy-api[17] in shop: open descriptors 800 of 1024: the limit is reached in about 4.5 h (likely)"
@@ -116,7 +116,7 @@ def fleet(odd: float, *, others: float = 400, count: int = 6) -> list[HostReport
 
 def test_a_host_with_ten_times_its_peers_is_an_outlier() -> None:
     finding = one(insights(fleet(48_210), Past(), WEB, NOW, HORIZON))
-    assert (finding.id, finding.playbook) == ("outlier", "fleet")
+    assert (finding.id, finding.playbook) == ("outlier", "tcp-memory")
     assert finding.summary == "Sockets of host: 48210, 119 times the 404 of its 5 peers of role web (median)"
 
 
@@ -210,13 +210,20 @@ def test_what_netdiag_changed_says_who_asked_and_who_approved() -> None:
     assert "not by netdiag" in other.summary
 
 
-def test_judged_reports_say_what_is_healthy_and_what_could_not_be_told() -> None:
-    blind = report("web-2", coverage=(Coverage(probe="socket_fds", state="unknown", reason="needs root"),))
-    full, half = judged(
-        [report("web-1", descriptors(800), settings={SOMAXCONN: "1"}), blind], past(leak(50)), {}, NOW, HORIZON
-    )
+def test_judged_reports_say_what_is_healthy_and_nothing_of_what_was_not_read() -> None:
+    lost = (Coverage(probe="sockstat", state="unknown", reason="needs root"),)
+    hosts = [
+        report("web-1", descriptors(800), settings={SOMAXCONN: "1"}),
+        report("web-2", coverage=lost),
+        *(report(f"web-{number}", settings={SOMAXCONN: "1"}) for number in range(3, 8)),
+    ]
+    full, blind, *_ = judged(hosts, past(leak(50)), WEB, NOW, HORIZON)
     assert full.status is Status.WARNING
     assert set(full.healthy) == {"outlier", "setting-differs", "setting-changed"}
+    assert not blind.healthy
+    assert blind.status is Status.OK  # the report had its say about that already
+    (alone,) = judged(hosts[2:3], Past(), WEB, NOW, HORIZON)
+    assert set(alone.healthy) == {"limit-forecast", "setting-changed"}, "without peers nothing was compared"
+    (half,) = judged([report("web-1", descriptors(800), coverage=lost)], past(leak(50)), {}, NOW, HORIZON)
+    assert [(one.id, one.playbook) for one in half.undecided] == [("limit-forecast", "socket-fds")]
     assert not half.healthy
-    assert {one.reason for one in half.undecided} == {"socket_fds: needs root"}
-    assert half.status is Status.OK  # the report had its say about that already
