@@ -81,7 +81,7 @@ class SlackFront:
         self._follower = Follower(api, journal, clock, mutated=self._anchor.want)
         self._runs = Runs(api, desk, journal, self._follower, name=name, pages=self._tuning.pages)
         self._clicks = Clicks(api, desk, journal, directory, self._follower, clock)
-        self._orders = Orders(directory, clock, name=name)
+        self._orders = Orders(directory, clock, changes=desk, name=name)
         self._questions = Questions(journal, clock, catalog, head, self._lines, self._orders, name)
         self._almanac = Almanac(api, journal)
         self.herald = SlackHerald(api, journal, self._follower, self._tuning.pages)

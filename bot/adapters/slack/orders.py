@@ -1,4 +1,4 @@
-"""Who asks what of sweeps and silences, and what became of it? The desks decide who may."""
+"""Who asks what of sweeps, silences and the kill switch, and what became of it? The desks decide who may."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,27 @@ from bot.core import silence
 from bot.core.errors import AskError, NetdiagError
 from bot.core.policy import Actor, Standing
 from bot.core.sweep import Silence
-from bot.engine.ports import Clock, Directory, JournalDown
+from bot.core.text import neutral
+from bot.engine.ports import Clock, Desk, Directory, JournalDown
 from bot.engine.sweep_ports import Board, SilenceDesk, SweepDesk
 
 log = structlog.get_logger()
-WORDS = frozenset({Word.SWEEPS, Word.SWEEP, Word.SILENCE, Word.SILENCES, Word.UNSILENCE})
+REASON = 300
+"""Characters of a reason that are kept."""
+WORDS = frozenset({Word.SWEEPS, Word.SWEEP, Word.SILENCE, Word.SILENCES, Word.UNSILENCE, Word.HALT, Word.RESUME})
 
 
 @dataclass
 class Orders:
-    """Carries out `sweep`, `sweeps`, `silence`, `silences` and `unsilence`. Without a desk there is none of it here."""
+    """Carries out `sweep`, `sweeps`, `silence`, `silences`, `unsilence`, `halt` and `resume`. Without a desk there is
+    none of it here.
+    """
 
     directory: Directory
     clock: Clock
     sweeps: SweepDesk | None = None
     silences: SilenceDesk | None = None
+    changes: Desk | None = None
     name: str = "/netdiag"
 
     async def carry(self, command: Command, actor: Actor) -> Message:
@@ -37,10 +43,9 @@ class Orders:
                     return plans.board(await self.board(), self.clock.now(), self.name)
                 case Word.SILENCES:
                     return plans.silences(await self.silent(), self.name)
-                case Word.SWEEP:
-                    return await self._sweep(command, await self.directory.standing(actor.key))
-                case _:
-                    return await self._silence(command, await self.directory.standing(actor.key))
+                case word:
+                    acts = {Word.SWEEP: self._sweep, Word.HALT: self._switch, Word.RESUME: self._switch}
+                    return await acts.get(word, self._silence)(command, await self.directory.standing(actor.key))
         except NetdiagError as error:
             return told("Not done.", *str(error).splitlines()[:5])
         except JournalDown as error:
@@ -67,6 +72,20 @@ class Orders:
             return plans.resumed(await self.sweeps.resume(command.target, standing))
         seconds, why = span(rest)
         return plans.paused(await self.sweeps.pause(command.target, standing, seconds=seconds, why=why), self.name)
+
+    async def _switch(self, command: Command, standing: Standing) -> Message:
+        if self.changes is None:
+            raise AskError("No change is ever sent from here.")
+        if command.word is Word.HALT:
+            done = await self.changes.halt(standing, neutral(command.rest, REASON))
+        else:
+            done = await self.changes.resume(standing)
+        if not done.moved:
+            return told("Not done.", done.say)
+        if done.halt is None:
+            return told("Changes go on.", done.say, f"{self.name} status tells whether a file holds them back, too.")
+        more = f"{self.name} resume asks to let changes go on; it takes as many people as the policy says."
+        return told("No change is sent any more.", done.say, more)
 
     async def _silence(self, command: Command, standing: Standing) -> Message:
         if self.silences is None:

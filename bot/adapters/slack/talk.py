@@ -42,6 +42,8 @@ _ABOUT: Mapping[Word, str] = {
     Word.SILENCE: "what shall not be told for a while; it is still looked at",
     Word.SILENCES: "what is silent, until when, and why",
     Word.UNSILENCE: "take a silence back",
+    Word.HALT: "stop every change at once; one approver is enough",
+    Word.RESUME: "ask to let changes go on; it takes as many approvers as the policy says",
     Word.AUDIT: "the newest entries of the log that nobody can quietly edit",
     Word.HISTORY: "a host over time: its measures and faults as a picture, its runs and changes",
     Word.STATUS: "whether the bot itself is well",

@@ -29,6 +29,8 @@ class Word(StrEnum):
     SILENCE = "silence"
     SILENCES = "silences"
     UNSILENCE = "unsilence"
+    HALT = "halt"
+    RESUME = "resume"
     AUDIT = "audit"
     HISTORY = "history"
     STATUS = "status"
@@ -45,6 +47,8 @@ USAGE: Mapping[Word, str] = {
     Word.SILENCE: f"silence {silence.USAGE}",
     Word.SILENCES: "silences",
     Word.UNSILENCE: "unsilence ID",
+    Word.HALT: "halt REASON",
+    Word.RESUME: "resume",
     Word.AUDIT: "audit",
     Word.HISTORY: "history HOST",
     Word.STATUS: "status",
@@ -67,7 +71,7 @@ class Command:
     playbooks: tuple[str, ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)
     rest: str = ""
-    """What stands behind the target, as typed: what shall become of a sweep, or the whole of a silence."""
+    """What stands behind the target, as typed: what shall become of a sweep, the whole of a silence, why to halt."""
 
     def typed(self, name: str = "/netdiag") -> str:
         """The text that means the same, for people to learn from."""
@@ -135,6 +139,10 @@ def _free(text: str, targets: Collection[str]) -> Command | None:
         case Word.SILENCE:
             silence.parse(rest)
             return Command(Word.SILENCE, rest=rest)
+        case Word.HALT:
+            if not rest:
+                raise AskError(f"why shall no change be sent any more? {USAGE[Word.HALT]}")
+            return Command(Word.HALT, rest=rest)
         case Word.SWEEP:
             name, _, act = rest.partition(" ")
             if not name:

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.core import approval
+from bot.core import halt as halting
 from bot.core.approval import Decision, Effect, Moved, Record, Result, State
 from bot.core.ask import Ask, Progress
 from bot.core.digest import Digest, Item, News, Open, Place
 from bot.core.errors import AskError
 from bot.core.fire import Fire, Phase
+from bot.core.halt import Switched
 from bot.core.host import Cause, HostFailure
 from bot.core.pods import HostPods, PodsReport, Row, hurts
 from bot.core.policy import Standing
@@ -136,6 +138,12 @@ class FakeDesk:
         return await self.propose(
             standing.actor.key, record.run, id=f"undo{change}", plan=inverse, reverts=record.change.id
         )
+
+    async def halt(self, standing: Standing, reason: str) -> Switched:
+        return await self.journal.switch(lambda known: halting.halt(known, standing, reason, POLICY, self.clock.now()))
+
+    async def resume(self, standing: Standing) -> Switched:
+        return await self.journal.switch(lambda known: halting.resume(known, standing, POLICY, self.clock.now()))
 
     async def apply(self, change: str, standing: Standing, result: Result, effect: Effect | None = None) -> None:
         """Claim, intent, settle and observe, as the driver would."""

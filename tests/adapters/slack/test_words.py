@@ -48,9 +48,13 @@ READ: dict[str, Command] = {
     ),
     "silences": Command(Word.SILENCES),
     "unsilence s1": Command(Word.UNSILENCE, "s1"),
+    "halt it's on fire": Command(Word.HALT, rest="it's on fire"),
+    "Resume": Command(Word.RESUME),
 }
 
 REFUSED: dict[str, str] = {
+    "halt": "halt REASON",
+    "resume now": '"resume" takes no "now"',
     "hlep": 'did you mean "help"',
     "node-3 lisen-queue": 'did you mean "listen-queue"',
     "node-3 port=1 port=2": "given twice",
