@@ -10,6 +10,7 @@ from bot.core.text import neutral
 
 LIMIT, CHANGED = "limit-forecast", "setting-changed"
 OUTLIER, DIFFERS = "outlier", "setting-differs"
+IDS = (LIMIT, CHANGED, OUTLIER, DIFFERS)
 PLAYBOOK: Mapping[str, str] = {CHANGED: "trends", DIFFERS: "fleet"}
 """The name that stands where others have their playbook's. What is told of a measure has the playbook that measures: a
 run that does not read it says nothing of it.

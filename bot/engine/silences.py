@@ -7,6 +7,7 @@ from bot.core import silence
 from bot.core.errors import AskError, nearest
 from bot.core.fault import CHECKS_UNKNOWN, HOST_UNREAD
 from bot.core.host import Inventory
+from bot.core.insight_kinds import IDS
 from bot.core.playbook import Playbook
 from bot.core.policy import Standing
 from bot.core.selector import select
@@ -68,4 +69,5 @@ class Silences:
 def known(playbooks: Mapping[str, Playbook]) -> Iterable[str]:
     """The ids of all findings that there are."""
     yield from OURS
+    yield from IDS
     yield from (check.id for playbook in playbooks.values() for check in playbook.checks)

@@ -73,3 +73,9 @@ async def test_what_cannot_be_logged_is_not_silenced(fleet: Fleet, desk: Silence
     with pytest.raises(JournalDown):
         await desk.add(WANTED, slack(ALICE))
     assert not fleet.history.hushed
+
+
+@pytest.mark.parametrize("finding", ["limit-forecast", "outlier", "setting-differs", "setting-changed", "host-unread"])
+async def test_what_no_playbook_finds_can_be_silenced_too(desk: Silences, finding: str) -> None:
+    made = await desk.add(Wanted("node-1", finding, 600, "an experiment"), slack(ALICE))
+    assert made.findings == finding
