@@ -59,13 +59,16 @@ def sweep(
 ) -> None:
     """List the sweeps; with NAME, keep sweeping here until stopped, and print each digest.
 
-    A sweep reads hosts on a schedule and tells only what changed: what is new, worse, back again, resolved. The bot
-    (`netdiag serve`) keeps all of them and tells their channels; here nobody else is told, and no Slack is needed.
+    A sweep reads hosts on a schedule and tells only what changed: new, worse, back again, resolved.
 
-    Exit status: 0 healthy, 1 a finding of warning or worse, 3 something unknown or unreachable, 2 a usage error or a
-    fault in sweeps.yaml.
+    The bot (netdiag serve) keeps them and tells their channels. Here nobody else is told; no Slack is needed.
 
-    Examples: netdiag sweep · netdiag sweep fleet --once · netdiag sweep fleet --once --format json ·
+    Exit status of --once: 0 healthy, 1 a finding of warning or worse, 3 something unknown or unreachable.
+
+    A usage error, or a fault in sweeps.yaml, is 2.
+
+    Examples: netdiag sweep · netdiag sweep fleet --once · netdiag sweep fleet --once --format json
+
     netdiag sweep fleet --pause 2h --reason "switches are exchanged" · netdiag sweep fleet --resume
     """
     if sum((once, pause is not None, resume)) > 1:
