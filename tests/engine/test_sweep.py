@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.adapters.store import Store
 from bot.core.approval import Declined, Moved
 from bot.core.errors import AskError
 from bot.core.fault import Stage
@@ -466,3 +467,22 @@ async def test_a_sweep_that_does_not_read_settings_knows_nothing_of_them_and_say
         fire = await fleet.sweep()
         assert fire.digest is not None
         assert not fire.digest.blind
+
+
+# --- over the real store ----------------------------------------------------------------------------------------------
+
+
+async def test_the_real_store_remembers_what_was_told_over_a_restart(tmp_path: Path) -> None:
+    fleet = Fleet()
+    for ports in ([80], [80, 443], [443], [443], []):
+        store = await Store.open(tmp_path, fleet.clock)
+        fleet.history, fleet.journal = store.history, store  # type: ignore[assignment]
+        fleet.sweeper = fleet.process()
+        fleet.eyes.hosts = {"node-1": full(*ports)} if ports else {"node-1": UNREADABLE}
+        await fleet.sweep()
+        await store.close()
+    assert [news for news, _, _ in fleet.herald.news()] == ["new", "new", "resolved"]
+    told = fleet.herald.told()
+    assert [said.quiet for said in told] == [False, False, False, True, False]
+    assert told[-1].blind[0].news
+    assert told[-1].grid["node-1"] == (*[Status.WARNING] * 4, Status.UNKNOWN)
