@@ -114,13 +114,13 @@ def _drifted(host: str, drift: Drift) -> Finding:
         host,
         title="Kernel setting changed",
         severity=Severity.INFO if by else Severity.WARNING,
-        scope={"namespace": where, "setting": name},
+        # each change is a fault of its own: the same one a month later is told again
+        scope={"namespace": where, "setting": name, "since": drift.since.isoformat(timespec="seconds")},
         summary=f"{name} in {where} is {drift.value}, and was {drift.before} ({who})",
         cause=cause,
         evidence={
             "before": drift.before,
             "now": drift.value,
-            "seen_first": drift.since.isoformat(timespec="seconds"),
             "change": by.change if by else "",
             "requester": by.requester if by else "",
         },

@@ -14,7 +14,7 @@ from bot.core.digest import Blind, Digest, Heard, Held, Item, Moved, News, Open,
 from bot.core.fault import HOST_UNREAD, OURS, Fault, Stage, Told
 from bot.core.faults import HERE, unread, unsure
 from bot.core.host import Host
-from bot.core.insight_kinds import LIMIT
+from bot.core.insight_kinds import CHANGED, LIMIT
 from bot.core.outline import RANK, WORST_FIRST, doubts
 from bot.core.report import HostReport, Report, Severity, Status
 from bot.core.sweep import Silence, Sweep, Tuning
@@ -173,6 +173,7 @@ def news(fault: Fault, told: Told | None, tuning: Tuning) -> News | None:
             (fault.flapping and not told.flapping, News.FLAPPING),
             (matters and (there or fault.flapping) and RANK[fault.severity] < RANK[told.severity], News.WORSE),
             (fault.flapping, None),
+            (fault.stage is Stage.RESOLVED and fault.id == CHANGED, None),  # it is no news that it is old
             (fault.stage is Stage.RESOLVED, News.RESOLVED),
             (not there, None),
             (told.flapping, News.SETTLED),

@@ -201,6 +201,13 @@ def test_a_change_is_told_for_a_day_and_a_first_look_is_none() -> None:
     assert not changed(Past())
 
 
+def test_one_change_is_one_fault_and_the_next_is_another() -> None:
+    (first,) = changed(was("4096"))
+    (later,) = changed(was("128", before="4096", hours=0))  # the next sweep, after it was stored
+    (again,) = changed(was("128", before="4096", hours=3))  # another day's
+    assert first.fingerprint == later.fingerprint != again.fingerprint
+
+
 def test_what_netdiag_changed_says_who_asked_and_who_approved() -> None:
     mine = Deed("web-1", SOMAXCONN, "128", "c123", "alice", "bob", "2026-03-10T11:00:00Z")
     (finding,) = changed(was("4096"), deeds=[mine])

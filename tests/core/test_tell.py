@@ -17,7 +17,7 @@ from tests.fakes.clock import START
 C, W = Severity.CRITICAL, Severity.WARNING
 SWEEP = Sweep("fleet", Every(3_600), "all", channel="C1")
 ASKED = Asked({"rp-filter": {}, "listen-queue": {}, "trends": {}})
-CHECKS = ("rp-filter-drops", "backlog-capped", "listen-drops", "limit-forecast")
+CHECKS = ("rp-filter-drops", "backlog-capped", "listen-drops", "limit-forecast", "setting-changed")
 UNREADABLE = HostFailure(cause=Cause.UNREACHABLE, reason="connection refused", remedy="start it")
 
 
@@ -191,6 +191,15 @@ def test_a_forecast_is_told_as_one() -> None:
     assert news(Fleet().sees(host_report("n1", finding("n1", "limit-forecast")))) == [
         ("forecast", "limit-forecast", ("n1",))
     ]
+
+
+def test_a_setting_that_changed_is_told_once_and_never_as_resolved() -> None:
+    fleet = Fleet()
+    change = finding("web-1", "setting-changed", playbook="trends")
+    assert [item.news for item in fleet.sees(host_report("web-1", change)).items] == [News.NEW]
+    assert not fleet.sees(host_report("web-1")).items
+    other = change.model_copy(update={"fingerprint": "another"})
+    assert [item.news for item in fleet.sees(host_report("web-1", other)).items] == [News.NEW]
 
 
 def test_what_is_below_the_threshold_is_not_told_but_what_was_told_is_until_it_is_gone() -> None:
