@@ -163,7 +163,9 @@ async def _slack(settings: Settings, _target: str) -> AsyncIterator[Finding]:
 
 
 def _channels(settings: Settings) -> Mapping[str, str]:
-    """The channels that routes tell in; a broken file is told by its own subject."""
+    """The channels that routes tell in, where alerts are taken; a broken file is told by its own subject."""
+    if settings.http_listen is None:
+        return {}
     try:
         routes = FileAlerts(settings.inventory).routing().routes
     except ConfigError:
@@ -178,10 +180,9 @@ async def _http(settings: Settings, _target: str) -> AsyncIterator[Finding]:
     routes = FileAlerts(settings.inventory)
     if settings.http_listen is None:
         remedy = "set http_listen (127.0.0.1:9180); docs/alerts.md"
-        wanted = routes.there or settings.alerts_token is not None
-        yield Finding(
-            "http", "fault" if wanted else "skipped", "nothing listens for alerts, figures and health", remedy
-        )
+        state: State = "fault" if settings.alerts_token is not None else "skipped"
+        unheard = ": alerts.yaml is there for nothing" if routes.there else ""
+        yield Finding("http", state, f"nothing listens for alerts, figures and health{unheard}", remedy)
         return
     host, port = address(settings.http_listen)
     everybody = host not in ("127.0.0.1", "::1", "localhost") and settings.metrics_token is None
@@ -197,7 +198,7 @@ async def _alerts(settings: Settings, _target: str) -> AsyncIterator[Finding]:
         remedy = "docs/alerts.md, if alerts shall be taken"
         yield Finding("alerts", state, "no alerts.yaml beside the inventory", remedy)
         return
-    if settings.alerts_token is None:
+    if settings.alerts_token is None and settings.http_listen is not None:
         yield Finding("alerts", "fault", "alerts_token is not set: every alert is refused", "docs/alerts.md, Connect")
     playbooks = load_playbooks(settings.playbooks, probes.catalog(), actions.catalog())
     known = Known(FilePolicy(settings.inventory).policy().people, playbooks)

@@ -50,12 +50,16 @@ def test_alerts_are_looked_at_only_where_they_are_wanted(netdiag: Netdiag, tmp_p
     status, said = told(netdiag)
     assert status == 0
     assert "nothing listens" in said
+    (tmp_path / "inventory" / "alerts.yaml").write_text(ALERTS)
+    status, said = told(netdiag)
+    assert status == 0
+    assert "alerts.yaml is there for nothing" in said
 
 
 @pytest.mark.parametrize(
     ("env", "alerts", "said"),
     [
-        ({}, ALERTS, "✖ http nothing listens for alerts"),
+        ({"ALERTS_TOKEN": "s3cret-of-alertmanager"}, ALERTS, "✖ http nothing listens for alerts, figures and health"),
         ({"HTTP_LISTEN": "9180"}, ALERTS, '"9180" is no address; write 127.0.0.1:9180'),
         ({"HTTP_LISTEN": "127.0.0.1:9180"}, ALERTS, "alerts_token is not set: every alert is refused"),
         ({"ALERTS_TOKEN": "s3cret-of-alertmanager"}, "", "✖ alerts no alerts.yaml beside the inventory"),
