@@ -59,7 +59,7 @@ class Questions:
         """The Home view of somebody."""
         now = self.clock.now()
         pending = [record for record in await self.journal.list(states=("pending",)) if _waits(record, now)]
-        mine = [run for run, _ in await self._runs(actor=actor.key)]
+        mine = await self._runs(actor=actor.key)
         try:
             board, silences = await self.orders.board(), await self.orders.silent()
         except JournalDown as fault:
@@ -73,7 +73,7 @@ class Questions:
         return newest
 
     async def _history(self, target: str, actor: Actor) -> Message:
-        runs = [run for run, hosts in await self._runs() if target in hosts]
+        runs = await self._runs(host=target)
         records = await self.journal.list(host=target, limit=talk.SHOWN)
         await self._logged(actor, f"the history of {target}")
         return talk.history(target, runs, records, self.clock.now())
@@ -85,8 +85,8 @@ class Questions:
         except JournalDown:
             return  # a full disk stops changes, not reading
 
-    async def _runs(self, actor: str = "") -> list[tuple[talk.Run, frozenset[str]]]:
-        """Runs in the newest part of the log, newest first, each with its hosts."""
+    async def _runs(self, actor: str = "", host: str = "") -> list[talk.Run]:
+        """Runs in the newest part of the log, newest first: of an actor, or what they found on one host alone."""
         found = []
         for entry in reversed(await self._newest(LOOKED_BACK)):
             try:
@@ -94,8 +94,10 @@ class Questions:
             except (ValueError, KeyError):
                 continue  # netdiag audit verify is what tells a tampered entry
             hosts = event.data.get("hosts")
-            if event.kind == "HostsRead" and isinstance(hosts, dict) and actor in ("", event.actor):
-                found.append((_run(event, hosts), frozenset(hosts)))
+            if event.kind != "HostsRead" or not isinstance(hosts, dict) or actor not in ("", event.actor):
+                continue
+            if not host or host in hosts:
+                found.append(_run(event, {host: hosts[host]} if host else hosts))
         return found
 
     async def _newest(self, count: int) -> list[Entry]:

@@ -11,6 +11,7 @@ import pytest
 
 from bot.adapters.slack import Catalog, SlackFront, Tuning, connect
 from bot.core.approval import Effect, State
+from bot.core.audit import Event
 from bot.core.blockkit import faults
 from bot.core.policy import Actor, Standing
 from bot.workspace import LocalSlack, Message
@@ -301,6 +302,21 @@ async def test_questions_are_answered_to_the_asker_alone(bot: Bot, typed: str, e
     await bot.slack.command("alice", "#netops", f"/netdiag {typed}")
     await bot.slack.until(lambda: bot.slack.ephemerals("alice"))
     assert expected in bot.slack.ephemerals("alice")[-1].text
+
+
+async def test_the_history_of_a_host_tells_what_was_found_on_it_and_on_no_other(bot: Bot) -> None:
+    hosts = {
+        "node-1": {"status": "critical", "findings": ["accept-queue-overflow"]},
+        "node-3": {"status": "warning", "findings": ["close-wait-leak"]},
+    }
+    read = Event("HostsRead", "schedule:fleet", "2030-05-13T09:00:00Z", None, {"run": "r7", "hosts": hosts})
+    await bot.journal.append([read])
+    await bot.slack.command("alice", "#netops", "/netdiag history node-3")
+    await bot.slack.until(lambda: bot.slack.ephemerals("alice"))
+    told = json.dumps(bot.slack.ephemerals("alice")[-1].blocks)
+    assert "close-wait-leak" in told
+    assert "accept-queue-overflow" not in told
+    assert "critical" not in told
 
 
 async def test_a_mention_in_a_thread_is_answered_in_that_thread(bot: Bot) -> None:
