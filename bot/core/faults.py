@@ -9,7 +9,7 @@ resolves (law 1). What was seen, or not, for enough looks in a row moves along o
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -53,9 +53,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a run looked for: playbooks, each with the parameters that were given to it (none: the usual ones)."""
+    """What a run looked for: playbooks, each with the parameters that were given to it (none: the usual ones).
+
+    `fleet` are judgements over time and over other hosts, by the playbook that their findings name, each with what it
+    hangs on: the run's `target` and its `playbooks`. Only a run over the same hosts that reads as much tells of their
+    end.
+    """
 
     playbooks: Mapping[str, Mapping[str, str]]
+    fleet: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 # --- one look at one host ---------------------------------------------------------------------------------------------
@@ -86,7 +92,7 @@ def _findings(report: HostReport, asked: Asked) -> Iterable[Sight]:
             title=finding.title,
             summary=finding.summary,
             under="" if cause else finding.explained_by or "",
-            params=asked.playbooks.get(finding.playbook, {}),
+            params=asked.playbooks.get(finding.playbook) or asked.fleet.get(finding.playbook) or {},
         )
 
 
@@ -124,17 +130,28 @@ def _gone(fault: Fault, report: HostReport, asked: Asked) -> bool:
         return True
     if fault.id == CHECKS_UNKNOWN:
         probes = {part.probe for part in report.coverage}
-        return set(fault.params.get("probes", "").split()) <= probes and set(
-            fault.params.get("playbooks", "").split()
-        ) <= set(asked.playbooks)
-    params = asked.playbooks.get(fault.playbook)
-    if params is None or (params and dict(params) != dict(fault.params)):
+        return _within(fault, "probes", probes) and _within(fault, "playbooks", asked.playbooks)
+    if not _asked_for(fault, asked):
         return False
     if any((part.playbook, part.id) == (fault.playbook, fault.id) for part in report.undecided):
         return False
     return fault.id in report.healthy or any(
         (found.playbook, found.id) == (fault.playbook, fault.id) for found in report.findings
     )
+
+
+def _asked_for(fault: Fault, asked: Asked) -> bool:
+    """Whether a run would have seen the fault if it were there."""
+    if fault.playbook in asked.fleet:
+        same = fault.params.get("target") == asked.fleet[fault.playbook].get("target")
+        return same and _within(fault, "playbooks", asked.playbooks)
+    params = asked.playbooks.get(fault.playbook)
+    return params is not None and (not params or dict(params) == dict(fault.params))
+
+
+def _within(fault: Fault, what: str, read: Collection[str]) -> bool:
+    """Whether everything that the fault hung on was read."""
+    return set(fault.params.get(what, "").split()) <= set(read)
 
 
 # --- one step of one fault --------------------------------------------------------------------------------------------

@@ -238,6 +238,7 @@ def _overdue(scene: Scene, calm: Iterable[Fault]) -> Iterable[Fault]:
         if (told := fault.told.get(channel)) is not None
         and told.stage is not Stage.RESOLVED
         and fault.stage in HERE
+        and fault.id != CHANGED  # it happened once
         and RANK[fault.severity] <= RANK[Severity(tuning.least)]
         and not _held_by(scene, fault, News.REMIND)
     ]

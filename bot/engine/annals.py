@@ -93,12 +93,13 @@ class Annals:
 
 
 def asked(task: Errand, also: Sequence[str] = ()) -> Asked:
-    """What an errand looks for: each playbook with those of its parameters that were given."""
+    """What an errand looks for: each playbook with those parameters that were given, and what is `also` judged."""
     given = task.ask.params
     books: dict[str, Mapping[str, str]] = {
         book.name: {key: value for key, value in given.items() if key in book.params} for book in task.playbooks
     }
-    return Asked({**books, **{name: {} for name in also}})
+    hangs = {"target": task.ask.target, "playbooks": " ".join(sorted(books))}
+    return Asked(books, dict.fromkeys(also, hangs))
 
 
 def changed(before: Sequence[Fault], after: Sequence[Fault]) -> tuple[Fault, ...]:

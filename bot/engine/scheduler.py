@@ -150,6 +150,9 @@ class Scheduler:
         except (JournalDown, NetdiagError) as fault:
             if self.trouble != str(fault):
                 log.warning("sweeps.paused", why=str(fault))
+            elif isinstance(fault, JournalDown):  # it lasts
+                for sweep in self._kept(plan):
+                    await self.bench.runs.trouble(sweep, str(fault))
             self.trouble = str(fault)
         else:
             self.trouble, self._last = "", _Look(now, loop)

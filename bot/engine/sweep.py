@@ -101,8 +101,8 @@ class Sweeper:
             return await self._told(sweep, fire, None)
 
     async def trouble(self, sweep: Sweep, why: str) -> None:
-        """Tell the sweep's channel, once, that nothing is swept because the store is down."""
-        if sweep.channel in self._down:
+        """Tell the sweep's channel that nothing is swept because the store is down: once, until a run went well."""
+        if sweep.channel in self._down or not sweep.enabled:
             return
         self._down.add(sweep.channel)
         log.error("sweep.store.down", sweep=sweep.name, fault=why)

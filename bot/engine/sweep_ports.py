@@ -197,6 +197,10 @@ class Runs(Protocol):
         """Tell the stored digest of a run that is JUDGED: it comes back TOLD, or as it was. Raises JournalDown."""
         ...
 
+    async def trouble(self, sweep: Sweep, why: str) -> None:
+        """Tell the sweep's channel that nothing is swept because the store is down: once, until a run went well."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Lined:

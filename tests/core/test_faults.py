@@ -158,6 +158,29 @@ def test_a_fault_that_was_found_with_parameters_is_gone_when_they_are_asked_agai
     assert not look(report(healthy=("backlog-capped",)), Asked({"listen-queue": {"port": "80"}}), [fault]).gone
 
 
+def over(target: str, *books: str) -> Asked:
+    return Asked({name: {} for name in books}, {"fleet": {"target": target, "playbooks": " ".join(books)}})
+
+
+@pytest.mark.parametrize(
+    ("later", "gone"),
+    [
+        (over("all", "dns", "udp"), True),
+        (over("all", "dns", "udp", "mtu"), True),
+        (over("all", "dns"), False),
+        (over("role=db", "dns", "udp"), False),
+        (Asked({"dns": {}, "udp": {}}), False),
+    ],
+    ids=["the same", "more", "fewer playbooks", "other hosts", "an ask, which judges no fleet"],
+)
+def test_a_fault_that_only_the_fleet_tells_is_gone_where_as_much_of_it_was_read(later: Asked, gone: bool) -> None:
+    odd = finding("outlier").model_copy(update={"playbook": "fleet"})
+    fault = seen(None, "node-1", look(report(odd), over("all", "dns", "udp"), ()).sights["f1"], START, USUAL)
+    assert bool(look(report(healthy=("outlier",)), later, [fault]).gone) is gone
+    unsure = Undecided(id="outlier", playbook="fleet", reason="x")
+    assert not look(report(undecided=(unsure,)), later, [fault]).gone
+
+
 def test_a_cause_is_as_severe_as_the_worst_that_it_explains_and_symptoms_know_their_cause() -> None:
     sights = look(report(finding(), finding("listen-drops", print_="f2", under="f1", severity=C)), ALL, ()).sights
     assert (sights["f1"].severity, sights["f1"].under) == (C, "")

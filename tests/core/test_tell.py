@@ -197,6 +197,8 @@ def test_a_setting_that_changed_is_told_once_and_never_as_resolved() -> None:
     fleet = Fleet()
     change = finding("web-1", "setting-changed", playbook="trends")
     assert [item.news for item in fleet.sees(host_report("web-1", change)).items] == [News.NEW]
+    again = replace(SWEEP, tuning=Tuning(remind_after=3_600))
+    assert all(fleet.sees(host_report("web-1", change), sweep=again).quiet for _ in range(3)), "nobody is reminded"
     assert not fleet.sees(host_report("web-1")).items
     other = change.model_copy(update={"fingerprint": "another"})
     assert [item.news for item in fleet.sees(host_report("web-1", other)).items] == [News.NEW]

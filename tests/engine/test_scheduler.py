@@ -431,6 +431,9 @@ async def test_a_store_that_is_down_pauses_everything_and_is_blamed_for_what_was
     clock.tick(1800)
     await bot.look()
     assert bot.scheduler.trouble == "the disk is full"
+    assert not bot.runs.troubles, "it may be over in a moment"
+    await bot.look()
+    assert bot.runs.troubles == [("fleet", "the disk is full")]
     history.down = ""
     await bot.look()
     assert bot.scheduler.trouble == ""

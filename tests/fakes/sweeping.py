@@ -52,6 +52,11 @@ class FakeRuns:
     gate: asyncio.Event | None = None
     fault: BaseException | None = None
     deaf: bool = False
+    troubles: list[tuple[str, str]] = field(default_factory=list)
+    """(sweep, why) of what was told of a store that is down."""
+
+    async def trouble(self, sweep: Sweep, why: str) -> None:
+        self.troubles.append((sweep.name, why))
 
     async def run(self, sweep: Sweep, fire: Fire, *, tell: Callable[[Progress], None] | None = None) -> Fire:
         self.begun.append((sweep.name, fire.due, fire.attempt))
