@@ -31,7 +31,8 @@ def visit(playbooks: Sequence[str], probes: Sequence[str] | None = None, shell: 
     from bot import probes as catalogue
     from bot.adapters.files.playbooks import load_playbooks
     from bot.core.playbook import probes_of
-    from bot.core.visit import compose, read, required
+    from bot.core.visit import compose, required
+    from bot.core.visit_answer import read
     from bot.settings import CHECKED_OUT_PLAYBOOKS
 
     known = catalogue.catalog()

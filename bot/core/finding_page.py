@@ -28,6 +28,7 @@ _SAMPLED: Mapping[Sampling, str] = {
     Sampling.ONCE: "read once",
     Sampling.COUNTER: "read twice, so that counters are rates",
     Sampling.MOMENTARY: "looked at three times",
+    Sampling.LAST: "read at the end of the visit",
 }
 
 

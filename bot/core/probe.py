@@ -37,9 +37,10 @@ class Reading:
     """What one probe printed in one sample of a visit.
 
     `uptime` is the host's monotonic clock in seconds (/proc/uptime) when the section began, the base of every rate.
-    `text` and `stderr` are decoded with replacement and bounded by the probe's caps. `complete` is False when the
-    byte cap cut the text. `asked` is between which times the section ran, by the bot's clock (Unix seconds): the visit
-    as a whole was between two, and the host's monotonic clock tells where in it; None in a recording, which has no now.
+    `text` and `stderr` are decoded with replacement and bounded by the probe's caps; `stderr` is kept of a section that
+    did not end well. `complete` is False when the byte cap cut the text. `asked` is between which times the section ran,
+    by the bot's clock (Unix seconds): the visit as a whole was between two, and the host's monotonic clock tells where in
+    it; None in a recording, which has no now.
     """
 
     text: str
@@ -71,10 +72,11 @@ class Sampling(StrEnum):
 
     ONCE: one reading, one facts. COUNTER: the first and the last reading become one facts with rates (law 2).
     MOMENTARY: three readings, three facts, so that a condition can ask for confirmation (2 of 3); each parse sees the
-    readings up to its own, which is the last.
+    readings up to its own, which is the last. LAST: one reading at the end, when it is known what moved meanwhile.
     """
 
     ONCE = "once"
+    LAST = "last"
     COUNTER = "counter"
     MOMENTARY = "momentary"
 
@@ -87,11 +89,30 @@ Seen = Mapping[str, "Facts | Unknown"]
 
 
 @dataclass(frozen=True, slots=True)
+class Gather:
+    """What a probe wants of the host's files, read for all probes of a sample together: two processes, however many.
+
+    `files` are paths, shell patterns among them; `net/NAME` is that file of every network namespace, read through a
+    process in it, `pid/NAME` that of every process. Those of `first` are read in the first sample only. `more` is shell
+    that prints further lines, each as `PATH:LINE`. Lines that match `skips` (an extended regular expression) are not
+    worth reading. `awk` defines a function of the probe's name, whose variables are all its own; what it can call and
+    see is told by `core.gather`.
+    """
+
+    files: tuple[str, ...]
+    awk: str
+    first: tuple[str, ...] = ()
+    more: str = ""
+    skips: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Probe(Generic[F]):
     """One question. `script` is constant POSIX sh that reads and never changes the host (law 4).
 
     The fragment may use the collector's prelude (see `core.visit`): the variable `$NETNS`, lines of
-    `inode pid processes` with one representative process per network namespace.
+    `inode pid processes` with one representative process per network namespace. With a `gather` the section begins
+    with what that says, and the script runs only where it asks for something, which the script finds in `$PLAN`.
     `parse` gets one reading (ONCE), two (COUNTER) or those so far (MOMENTARY), and the facts named in `after`; it
     raises ParseError.
     """
@@ -108,3 +129,4 @@ class Probe(Generic[F]):
     timeout: float = 5.0
     max_bytes: int = 262_144
     after: tuple[str, ...] = ()
+    gather: Gather | None = None

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.core.errors import ConfigError
 from bot.core.probe import SAMPLES, Probe, Reading
-from bot.core.visit import sections
+from bot.core.visit_answer import sections
 
 _MAX_FILE = 32_000_000
 
@@ -61,7 +61,7 @@ def record(
 
 
 _MARK = re.compile(r"^mark=@([a-z0-9]{20,128})$", re.MULTILINE)
-_CALL = re.compile(r'^(section|as_root) ([a-z_0-9]+) ([0-9]+) ([0-9]+) ([0-9]+) "\$ask_\2"$', re.MULTILINE)
+_CALL = re.compile(r"^(section|as_root) ([a-z_0-9]+) ([0-9]+) ([0-9]+) ([0-9]+)$", re.MULTILINE)
 
 
 def replay(recording: Recording, program: str) -> bytes:

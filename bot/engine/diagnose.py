@@ -12,6 +12,7 @@ from bot.core.playbook import Playbook, probes_of
 from bot.core.probe import Probe
 from bot.core.report import Coverage, HostReport, Status
 from bot.core.snapshot import Snapshot, Visit
+from bot.core.visit_answer import read
 from bot.engine.ports import Clock, Shell
 
 Probes = Mapping[str, Probe[Any]]
@@ -47,7 +48,7 @@ class Observer:
         over = self.clock.now()
         # what was recorded has the times of another day
         asked = None if host.transport is Transport.REPLAY else (begun.timestamp(), over.timestamp())
-        outcomes = visit.read(
+        outcomes = read(
             output.stdout, probes, nonce=nonce, root=output.root, root_reason=output.root_reason, asked=asked
         )
         seconds = (over - begun).total_seconds()

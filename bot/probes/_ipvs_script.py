@@ -5,6 +5,7 @@ for what does not move in a visit (timeouts, sysctls, local addresses, who keeps
 the namespaces, the rows of the tables, and lines of `what pid …`.
 """
 
+from bot.core.probe import Gather
 from bot.probes._text import SHOW_NETNS, namespace_files, need
 
 MOST_DIALLED = 8
@@ -157,9 +158,15 @@ wait
 :
 """
 
+GATHER = Gather(
+    ("/proc/net/ip_vs",),
+    awk="""
+function ipvs() { if (ROWS["/proc/net/ip_vs"]) ask("tables"); else say("absent") }
+""",
+)
+
 SCRIPT = (
     need("grep", "awk", "cat")
-    + "[ -e /proc/net/ip_vs ] || { echo absent; exit 0; }\n"
     + SHOW_NETNS
     + namespace_files("ip_vs")
     + _TABLES

@@ -8,9 +8,9 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
-from bot.core.probe import Facts, ParseError, Probe, Reading, Scope, Seen
+from bot.core.probe import Facts, Gather, ParseError, Probe, Reading, Scope, Seen
 from bot.core.text import neutral
-from bot.probes._text import SHOW_NETNS, by_process, insist, joined, namespace_files, need, split_netns
+from bot.probes._text import by_process, insist, joined, need, split_netns
 from bot.probes.keepalived import address
 from bot.probes.netns import NetnsFacts
 
@@ -54,13 +54,27 @@ class AddressesFacts(Facts):
     """In every namespace (/proc/PID/net/if_inet6, flag 0x08)."""
 
 
+GATHER = Gather(
+    ("net/if_inet6",),
+    awk=r"""
+function addresses(   i, k, path, word) {
+  spaces()
+  for (i = 1; i <= SPACES; i++) {
+    path = net(i, "if_inet6")
+    for (k = 1; k <= ROWS[path]; k++) {
+      split(ROW[path, k], word)
+      if (word[5] ~ /^[0-9a-f]?[89a-f]$/) say(path ":" ROW[path, k])
+    }
+  }
+  say(""); ask("way out")
+}
+""",
+)
+
+# The first row is the default route's; a router's table has a million more.
 SCRIPT = (
     need("grep", "ip")
-    + SHOW_NETNS
-    + namespace_files("if_inet6")
     + r"""
-grep -sHE '^[0-9a-f]{32} [0-9a-f]+ [0-9a-f]+ [0-9a-f]+ [0-9a-f]?[89a-f] ' $files /dev/null
-echo
 way=
 while read -r device to via rest; do
   [ "$to" = 00000000 ] && [ "$via" != 00000000 ] || continue
@@ -133,4 +147,5 @@ PROBE = Probe(
     scope=Scope.NETNS,
     root=True,
     after=("netns",),
+    gather=GATHER,
 )

@@ -7,7 +7,7 @@ the other side. A host without bonds has no such directory.
 import re
 from collections.abc import Mapping, Sequence
 
-from bot.core.probe import Facts, ParseError, Probe, Reading, Sampling, Scope, Seen
+from bot.core.probe import Facts, Gather, ParseError, Probe, Reading, Sampling, Scope, Seen
 from bot.core.text import neutral
 from bot.probes._text import insist, joined
 from bot.probes.netns import NetnsFacts
@@ -72,17 +72,19 @@ class BondingFacts(Facts):
     """By namespace and name; empty: the host has none."""
 
 
-SCRIPT = r"""
-found=
-set -- $NETNS
-while [ $# -ge 3 ]; do
-  for file in /proc/$2/net/bonding/*; do [ ! -e "$file" ] || found="$found $file"; done
-  shift 3
-done
-[ -n "$found" ] || { echo none; exit 0; }
-printf '%s\n' "$NETNS" ''
-grep -sH '' $found
-"""
+GATHER = Gather(
+    ("net/bonding/*",),
+    awk=r"""
+function bonding(   k, path, found) {
+  for (path in ROWS) if (path ~ /^\/proc\/[0-9]+\/net\/bonding\/[^\/]+$/) found = 1
+  if (!found) { say("none"); return }
+  spaces()
+  for (path in ROWS) if (path ~ /^\/proc\/[0-9]+\/net\/bonding\/[^\/]+$/)
+    for (k = 1; k <= ROWS[path]; k++) say(path ":" ROW[path, k])
+}
+""",
+)
+
 
 _LINE = re.compile(r"/proc/(\d{1,10})/net/bonding/([^/:\s]{1,40}):(.{0,400})")
 _SPACE = re.compile(r"(\d{1,20}) (\d{1,10}) \d{1,10}")
@@ -192,11 +194,12 @@ def _whole(word: str | None) -> int | None:
 PROBE = Probe(
     name="bonding",
     question="Are all legs of every bond up, and do they belong to one aggregator?",
-    script=SCRIPT,
+    script="",
     parse=parse,
     facts=BondingFacts,
     scope=Scope.NETNS,
     sampling=Sampling.COUNTER,
     root=True,
     after=("netns",),
+    gather=GATHER,
 )

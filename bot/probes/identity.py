@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from bot.core.probe import Facts, ParseError, Probe, Reading, Seen
+from bot.core.probe import Facts, Gather, ParseError, Probe, Reading, Seen
 from bot.core.text import neutral
 from bot.probes._text import names, need, number
 
@@ -37,22 +37,36 @@ class IdentityFacts(Facts):
     """The effective user id that the visit ran with: 0 is root."""
 
 
+GATHER = Gather(
+    (
+        "/proc/sys/kernel/hostname", "/proc/sys/kernel/osrelease", "/proc/sys/kernel/random/boot_id",
+        "/proc/self/status", "/proc/stat", "/etc/os-release",
+    ),
+    skips="^(intr|softirq) ",
+    awk=r"""
+function identity(   k, path, word) {
+  say("hostname=" ROW["/proc/sys/kernel/hostname", 1]); say("kernel=" ROW["/proc/sys/kernel/osrelease", 1])
+  say("boot_id=" ROW["/proc/sys/kernel/random/boot_id", 1])
+  path = "/proc/self/status"
+  for (k = 1; k <= ROWS[path]; k++) if (split(ROW[path, k], word) && word[1] == "Uid:") say("uid=" word[3])
+  path = "/proc/stat"
+  for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /^(btime [0-9]+$|cpu[0-9])/) say(ROW[path, k])
+  path = "/etc/os-release"
+  for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /^(ID|PRETTY_NAME|VERSION_ID)=/) say(ROW[path, k])
+  ask("machine")
+}
+""",
+)  # fmt: skip
+
 SCRIPT = (
-    need("uname", "grep")
+    need("uname")
     + r"""
-put() { printf '%s=%s\n' "$1" "$2"; }
-uname=$(uname -rnm) || exit
-set -- $uname
-put hostname "$1"; put kernel "$2"; put machine "$3"
-read -r boot </proc/sys/kernel/random/boot_id; put boot_id "$boot"
 page=
 while read -r key size unit; do
   [ "$key" != KernelPageSize: ] || { page=$((size * 1024)); break; }
 done </proc/self/smaps
-put page_size "${page:-$(getconf PAGESIZE)}"
-while read -r key uid euid rest; do [ "$key" != Uid: ] || { put uid "$euid"; break; }; done </proc/self/status
-grep -shE '^(btime [0-9]+$|cpu[0-9]|ID=|PRETTY_NAME=|VERSION_ID=)' /proc/stat /etc/os-release
-:
+echo "page_size=${page:-$(getconf PAGESIZE)}"
+echo "machine=$(uname -m)"
 """
 )
 
@@ -106,4 +120,5 @@ PROBE = Probe(
     parse=parse,
     facts=IdentityFacts,
     max_bytes=131_072,
+    gather=GATHER,
 )

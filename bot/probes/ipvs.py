@@ -12,7 +12,7 @@ from bot.core.text import neutral
 from bot.probes import _ipvs
 from bot.probes._ipvs_index import Index
 from bot.probes._ipvs_look import Key, Look, look_at
-from bot.probes._ipvs_script import MOST_DIALLED, SCRIPT
+from bot.probes._ipvs_script import GATHER, MOST_DIALLED, SCRIPT
 from bot.probes._text import insist, joined
 from bot.probes.netns import NetnsFacts
 
@@ -323,4 +323,5 @@ PROBE = Probe(
     timeout=15.0,
     max_bytes=4_194_304,
     after=("netns",),
+    gather=GATHER,
 )

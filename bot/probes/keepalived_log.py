@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from bot.core.probe import Cost, Facts, NoEvidence, ParseError, Probe, Reading, Seen
+from bot.core.probe import Cost, Facts, Gather, NoEvidence, ParseError, Probe, Reading, Seen
 from bot.core.text import neutral
 from bot.probes._keepalived_log import HORIZON, Event, Story, events, goes_on, stamped, story
 from bot.probes._text import insist, joined, number
-from bot.probes.keepalived import FOUND, KeepalivedFacts, VrrpInstance
+from bot.probes.keepalived import KeepalivedFacts, VrrpInstance
 
 
 class VrrpHistory(Facts):
@@ -88,10 +88,20 @@ _KEEP = (
     "|Starting Keepalived|Starting VRRP|Startup complete|Transition to|new MASTER election|invalid|mismatch|Dropping"
 )
 
+GATHER = Gather(
+    (),
+    awk=r"""
+function keepalived_log(   k, pids) {
+  for (k = 1; k <= LINES; k++) if (CARRIED[k] ~ /^keepalived /) pids = substr(CARRIED[k], 12)
+  if (pids == "") say("absent")
+  else ask(pids)
+}
+""",
+)
+
 SCRIPT = (
-    FOUND
-    + r"""
-[ -n "$pids" ] || { echo absent; exit 0; }
+    r"""
+pids=$PLAN
 date '+now %s %z'
 # $1 says "ident" where others write to the same file; the first lines tell how far it reaches
 told() {
@@ -237,4 +247,5 @@ PROBE = Probe(
     timeout=10.0,
     max_bytes=1_048_576,
     after=("keepalived",),
+    gather=GATHER,
 )

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.core.probe import Facts, ParseError, Probe, Reading, Sampling, Seen
-from bot.probes._text import SHOW_NETNS, insist, names, namespace_files, need, number, split_netns
+from bot.core.probe import Facts, Gather, ParseError, Probe, Reading, Sampling, Seen
+from bot.probes._text import insist, names, number, split_netns
 from bot.probes.tcp_ext import Counters, compare
 
 
@@ -67,35 +67,45 @@ class KernelTablesFacts(Facts):
 
 # netdev_max_backlog exists in the first namespace alone. Of the rows of conntrack, one for each CPU in each namespace,
 # the columns that tell of losses remain, and rows without any go.
-SCRIPT = (
-    need("grep", "awk")
-    + SHOW_NETNS
-    + namespace_files("stat/nf_conntrack")
-    + r"""
-own=
-[ ! -e /proc/sys/net/core/netdev_max_backlog ] ||
-  own='/proc/net/softnet_stat /proc/net/stat/arp_cache /proc/net/stat/ndisc_cache /proc/sys/fs/file-nr'
-printf 'machine %s\n' "${own:+yes}"
-grep -s '^MemAvailable:' /proc/meminfo
-grep -sH '' $own $files /dev/null | awk '
-  !/^[^:]*nf_conntrack:/ { print; next }
-  {
-    at = index($0, ":"); path = substr($0, 1, at); n = split(substr($0, at + 1), word)
+GATHER = Gather(
+    (
+        "net/stat/nf_conntrack", "/proc/sys/net/core/netdev_max_backlog", "/proc/meminfo",
+        "/proc/net/softnet_stat", "/proc/net/stat/arp_cache", "/proc/net/stat/ndisc_cache",
+        "/proc/sys/fs/file-nr",
+    ),
+    skips="^([^M]|M[^e])[A-Za-z_()0-9]*: +[0-9]+( kB)?$",
+    awk=r"""
+function kernel_tables(   i, k, machine, n, path, part) {
+  spaces()
+  machine = ROWS["/proc/sys/net/core/netdev_max_backlog"] > 0
+  say("machine " (machine ? "yes" : ""))
+  path = "/proc/meminfo"
+  for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /^MemAvailable:/) say(ROW[path, k])
+  n = machine ? split("net/softnet_stat net/stat/arp_cache net/stat/ndisc_cache sys/fs/file-nr", part, " ") : 0
+  for (i = 1; i <= n; i++) {
+    path = "/proc/" part[i]
+    for (k = 1; k <= ROWS[path]; k++) say(path ":" ROW[path, k])
+  }
+  for (i = 1; i <= SPACES; i++) kernel_tables_conntrack(net(i, "stat/nf_conntrack"))
+}
+function kernel_tables_conntrack(path,   k, i, n, line, word, column, columns, names, row, lost, first) {
+  for (line = 1; line <= ROWS[path]; line++) {
+    n = split(ROW[path, line], word)
     if (word[1] == "entries") {
-      k = 1; column[1] = 1; first = 1; head = path "entries"
+      columns = 1; first = 1; names = path ":entries"
       for (i = 2; i <= n; i++) if (word[i] ~ /^(insert_failed|drop|early_drop|clashres|clash_resolve)$/) {
-        column[++k] = i; head = head " " word[i]
+        column[++columns] = i; names = names " " word[i]
       }
-      print head; next
+      say(names); continue
     }
-    row = path word[1]; lost = ""
-    for (i = 2; i <= k; i++) { row = row " " word[column[i]]; lost = lost word[column[i]] }
-    if (first || lost ~ /[1-9a-f]/) print row
+    row = path ":" word[1]; lost = ""
+    for (k = 2; k <= columns; k++) { row = row " " word[column[k]]; lost = lost word[column[k]] }
+    if (first || lost ~ /[1-9a-f]/) say(row)
     first = 0
-  }'
-:
-"""
-)
+  }
+}
+""",
+)  # fmt: skip
 
 _FILE_NR = "/proc/sys/fs/file-nr:"
 _LINE = re.compile(r"/proc/(?:(\d{1,10})/)?net/(softnet_stat|stat/[a-z_]{1,30}):(.{0,600})")
@@ -230,11 +240,12 @@ def _hex(word: str) -> int:
 PROBE = Probe(
     name="kernel_tables",
     question="Do the tables and queues that all connections share run full?",
-    script=SCRIPT,
+    script="",
     parse=parse,
     facts=KernelTablesFacts,
     sampling=Sampling.COUNTER,
     root=True,
     max_bytes=1_048_576,
     after=("netns",),
+    gather=GATHER,
 )

@@ -7,9 +7,9 @@ The interfaces of the host's own namespace: a container's veth stands here by it
 import re
 from collections.abc import Mapping, Sequence
 
-from bot.core.probe import Facts, ParseError, Probe, Reading, Sampling, Seen
+from bot.core.probe import Facts, Gather, ParseError, Probe, Reading, Sampling, Seen
 from bot.core.text import neutral
-from bot.probes._text import need, number
+from bot.probes._text import number
 
 _UP, _LOOPBACK, _PROMISCUOUS = 0x1, 0x8, 0x100
 
@@ -74,39 +74,61 @@ class LinksFacts(Facts):
     """Physical ones first, then by number."""
 
 
-SCRIPT = (
-    need("grep")
-    + r"""
-at=/sys/class/net
-[ -d $at ] || { echo "$at: not there" >&2; exit 1; }
-files="/proc/net/dev $at/*/carrier_changes"
-[ "$SAMPLE" != 1 ] ||
-  files="$files $at/*/uevent $at/*/operstate $at/*/carrier $at/*/mtu $at/*/flags $at/*/tx_queue_len"
-for device in $at/*/device; do
-  [ -e "$device" ] || break
-  here=${device%/device}
-  files="$files $here/statistics/* $here/queues/tx-*/tx_timeout"
-  [ "$SAMPLE" != 1 ] || files="$files $here/speed $here/duplex"
-done
-grep -sH '' $files
-[ $? -le 2 ] || exit
+_AT = "/sys/class/net/"
+
+# `DRIVER` of a device's uevent is what its `driver` leads to, `INTERFACE` of a master's what `master` leads to: a link
+# tells where it leads to nobody but ls.
+GATHER = Gather(
+    (
+        "/proc/net/dev", f"{_AT}*/carrier_changes", f"{_AT}*/device/uevent",
+        f"{_AT}*/device/net/*/statistics/*", f"{_AT}*/device/net/*/queues/tx-*/tx_timeout", f"{_AT}*/master/uevent",
+    ),
+    first=(
+        f"{_AT}*/uevent", f"{_AT}*/operstate", f"{_AT}*/carrier", f"{_AT}*/mtu", f"{_AT}*/flags",
+        f"{_AT}*/tx_queue_len", f"{_AT}*/device/net/*/speed", f"{_AT}*/device/net/*/duplex",
+    ),
+    awk=r"""
+function links(   at, path, k, n, part, name, where, drivers, masters, hyperv) {
+  at = "/sys/class/net/"
+  for (k = 1; k <= ROWS["/proc/net/dev"]; k++) say("/proc/net/dev:" ROW["/proc/net/dev", k])
+  for (path in ROWS) if (index(path, at) == 1) {
+    n = split(path, part, "/"); name = part[5]; where = part[6]
+    if (where == "master") masters[name] = path
+    else if (part[7] == "uevent") drivers[name] = path
+    else if (where == "device") {
+      if (part[8] != name) continue
+      for (k = 9; k <= n; k++) part[9] = k == 9 ? part[9] : part[9] "/" part[k]
+      say(at name "/" part[9] ":" ROW[path, 1])
+    } else for (k = 1; k <= ROWS[path]; k++) say(path ":" ROW[path, k])
+  }
+  for (name in drivers) for (k = 1; k <= ROWS[drivers[name]]; k++)
+    if (ROW[drivers[name], k] == "DRIVER=hv_netvsc") hyperv = hyperv " " name
+  if (SAMPLE > 1) {
+    for (name in drivers) links_told(drivers[name], "DRIVER=", at name "/device/driver")
+    for (name in masters) links_told(masters[name], "INTERFACE=", at name "/master")
+  }
+  if (hyperv != "") ask(substr(hyperv, 2))
+}
+function links_told(path, key, link,   k) {
+  for (k = 1; k <= ROWS[path]; k++) if (index(ROW[path, k], key) == 1) {
+    say("l " link " -> " substr(ROW[path, k], length(key) + 1)); return
+  }
+}
+""",
+)  # fmt: skip
+
 # Hyper-V's driver stops and wakes its queues itself, without the watchdog that would tell of a lost wake-up
-for device in /sys/bus/vmbus/drivers/hv_netvsc/*/net/*; do
-  [ -e "$device" ] && command -v ethtool >/dev/null || break
-  name=${device##*/}
+SCRIPT = r"""
+command -v ethtool >/dev/null || exit 0
+for name in $PLAN; do
   ethtool -S "$name" | while read -r key value; do
     case $key in stop_queue: | wake_queue: | tx_no_space: | tx_busy: | vf_tx_dropped: | tx_queue_*_packets:)
-      printf '%s/%s/statistics/%s%s\n' $at "$name" "$key" "$value" ;;
+      printf '/sys/class/net/%s/statistics/%s%s\n' "$name" "$key" "$value" ;;
     esac
   done
 done
-[ "$SAMPLE" = 1 ] || exit 0
-echo
-set -- $at/*/master $at/*/device/driver
-for link in "$@"; do [ ! -e "$link" ] || { ls -ldn "$@" 2>/dev/null; break; }; done
 :
 """
-)
 
 _TABLE = "/proc/net/dev:"
 _FILE = re.compile(r"/sys/class/net/([^/\s]{1,60})/([\w/-]{1,60}):(.{0,200})")
@@ -147,14 +169,18 @@ def counters(line: str) -> tuple[str, dict[str, int]]:
 
 def _read(text: str) -> dict[str, dict[str, str]]:
     """By interface: counters as `statistics/NAME`, other files by their path below the interface."""
-    files, _, arrows = text.partition("\n\n")
     found: dict[str, dict[str, str]] = {}
-    for line in files.strip("\n").splitlines():
+    for line in text.splitlines():
         if line.startswith(_TABLE):
             _row(found, line.removeprefix(_TABLE))
             continue
+        if arrow := _ARROW.fullmatch(line):
+            found.get(arrow[1], {})[arrow[2]] = arrow[3]
+            continue
         file = _FILE.fullmatch(line)
         if file is None:
+            if not line:
+                continue
             raise ParseError(f"expected /sys/class/net/NAME/FILE:VALUE, got {line[:60]!r}")
         name, path, value = file.groups()
         if path == "uevent":
@@ -162,11 +188,6 @@ def _read(text: str) -> dict[str, dict[str, str]]:
         if name in found:
             # /proc/net/dev sums several of sysfs up (frame, carrier, drops with missed ones): its own columns stand
             found[name].setdefault(path, value)
-    for line in arrows.strip("\n").splitlines():
-        arrow = _ARROW.fullmatch(line)
-        if arrow is None:
-            raise ParseError(f"expected a link of sysfs, got {line[:60]!r}")
-        found.get(arrow[1], {})[arrow[2]] = arrow[3]
     return found
 
 
@@ -241,4 +262,5 @@ PROBE = Probe(
     facts=LinksFacts,
     sampling=Sampling.COUNTER,
     max_bytes=1_048_576,
+    gather=GATHER,
 )

@@ -1,17 +1,18 @@
 """Does every listening TCP socket accept what connects to it?
 
 Entering a namespace and asking there costs milliseconds, and hosts have hundreds. So the first sample enters only
-those where a queue can be as good as full (`MATTERS`), as their counters tell. The later ones enter again where
-somebody waited in an accept queue or where the namespace's listen counters moved; elsewhere the first reading stands.
-Which process holds a listener is asked only where somebody waits, or where connections were ever dropped.
+those where somebody waits: their counters tell where a queue can be as good as full (`MATTERS`), and the head of
+/proc/PID/net/tcp how many wait at each listener of those (its limit it does not tell). The later samples enter where
+somebody waited or where the namespace's listen counters moved; elsewhere the first reading stands. Which process holds
+a listener is asked only where somebody waits, or where connections were ever dropped.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 
-from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Sampling, Scope, Seen
+from bot.core.probe import Cost, Facts, Gather, ParseError, Probe, Reading, Sampling, Scope, Seen
 from bot.core.text import neutral
-from bot.probes._text import insist, joined, namespace_files, need, number
+from bot.probes._text import insist, joined, need, number
 from bot.probes.netns import Namespace, NetnsFacts
 from bot.probes.socket_fds import ProcessSockets, SocketFdsFacts
 
@@ -55,64 +56,72 @@ class Listener(Facts):
 
 
 class ListenFacts(Facts):
-    """The listening TCP sockets of the host, and of its containers where a queue can be as good as full (`MATTERS`)."""
+    """The listening TCP sockets of the host, and of its containers where somebody waits, or connections are dropped."""
 
     listeners: list[Listener]
     """Ordered by namespace, port and address."""
 
 
+GATHER = Gather(
+    ("net/netstat",),
+    first=("net/sockstat", "net/sockstat6", "net/snmp"),
+    awk=r"""
+function listen_queues(   i, k, id, word, before, again, four, six, made, open, reset, most, drops, never, path) {
+  for (k = 1; k <= LINES; k++) {
+    split(CARRIED[k], word)
+    if (word[1] == "drops") before[word[2]] = word[3]
+    if (word[1] == "waiting") again[word[2]] = 1
+  }
+  for (i = 1; i <= SPACES; i++) {
+    id = ID[i]; path = net(i, "netstat")
+    drops = counter(path, "TcpExt", "ListenOverflows") "/" counter(path, "TcpExt", "ListenDrops")
+    never = drops == "0/0"
+    if (SAMPLE > 1) {
+      if (id in again || id in before && before[id] != drops) ask((never ? "peep " : "enter ") id " " PID[i])
+      continue
+    }
+    four = listen_queues_used(net(i, "sockstat")); six = listen_queues_used(net(i, "sockstat6"))
+    if (!(four + six)) continue
+    carry("drops " id " " drops); ask("used " id " " PID[i] ":" four + six)
+    if (i == OWN) { ask((never ? "peep " : "enter ") id " " PID[i]); continue }
+    # who waits was made here, and is established or was reset: with fewer there is no queue worth a look
+    path = net(i, "snmp"); made = counter(path, "Tcp", "PassiveOpens")
+    open = counter(path, "Tcp", "CurrEstab"); reset = counter(path, "Tcp", "EstabResets"); most = MATTERS + 1
+    if (open != "" && reset != "") most = open + reset
+    if (made != "" && made < most) most = made
+    if (most <= MATTERS && never) continue
+    # with as many as that at one listener its queue may be as good as full, and where it once was, with one
+    k = never ? MATTERS + 1 : 1
+    ask("wait" (four + reset > k ? "4" : "") (six + reset > k ? "6" : "") ":" k " " id " " PID[i])
+  }
+}
+function listen_queues_used(path,   k, word, used) {
+  for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /^TCP6?: inuse / && split(ROW[path, k], word)) used += word[3]
+  return used + 0
+}
+""".replace("MATTERS", str(MATTERS)),
+)
+
 SCRIPT = (
-    need("ss", "grep", "awk")
-    + namespace_files("sockstat", "sockstat6", "netstat", "snmp")
-    + f"matters={MATTERS}\n"
+    need("ss", "awk")
     + r"""
 nl='
 '
-plan=$(grep -sHE '^(TCP6?: inuse [1-9]|TcpExt: |Tcp: )' $files /dev/null | awk -v matters=$matters '
-  BEGIN {
-    n = split(ENVIRON["NETNS"], word); for (i = 1; i + 2 <= n; i += 3) id[word[i + 1]] = word[i]
-    n = split(ENVIRON["CARRY"], line, "\n")
-    for (i = 1; i <= n; i++) {
-      split(line[i], word)
-      if (word[1] == "drops") before[word[2]] = word[3]
-      if (word[1] == "waiting") again[word[2]] = 1
-      if (word[1] == "calm") calm[word[2]] = 1
-    }
-  }
-  { split($1, part, "/"); pid = part[3] }
-  $1 ~ /:TCP6?:$/ { used[pid] += $3; next }
-  $1 ~ /:Tcp:$/ && !(pid in made) {
-    made[pid] = there[pid] = reset[pid] = 0
-    for (i = 2; i <= NF; i++) {
-      if ($i == "PassiveOpens") made[pid] = i
-      if ($i == "CurrEstab") there[pid] = i
-      if ($i == "EstabResets") reset[pid] = i
-    }
-    next
-  }
-  # who waits was made here, and is established or was reset: with fewer there is no queue worth a look
-  $1 ~ /:Tcp:$/ {
-    most = there[pid] && reset[pid] ? $there[pid] + $reset[pid] : matters + 1
-    if (made[pid] && $made[pid] < most) most = $made[pid]
-    few[pid] = most <= matters
-    next
-  }
-  !(pid in over) {
-    over[pid] = drop[pid] = 0
-    for (i = 2; i <= NF; i++) { if ($i == "ListenOverflows") over[pid] = i; if ($i == "ListenDrops") drop[pid] = i }
-    next
-  }
-  { counted[pid] = $over[pid] "/" $drop[pid]; never[pid] = over[pid] && drop[pid] && $over[pid] + $drop[pid] == 0 }
-  END {
-    for (pid in used) if (pid in id) {
-      print "drops", id[pid], counted[pid] "/"
-      print "used", id[pid], pid ":" used[pid]
-      at = id[pid]
-      if (few[pid] && never[pid] && at != ENVIRON["NETNS_SELF"]) { print "calm", at, "-"; continue }
-      if (ENVIRON["SAMPLE"] == 1 || at in calm || at in again || before[at] != counted[pid] "/")
-        print never[pid] ? "peep" : "enter", at, pid
-    }
-  }')
+waits() { # table, how many; whether as many wait at one of the listeners. They stand before the connections, and read
+  # takes one row at a time from the kernel, which would walk the machine's whole table for more. Half-open ones stand
+  # among them on kernels before 4.4.
+  rows=0
+  while read -r slot local peer state queues rest; do
+    case $state in
+      0A) [ $(( 0x${queues#*:} )) -lt "$2" ] || return 0 ;;
+      03) [ $rows -lt 300 ] || return 0 ;;
+      st | rem_address | local_address) ;;
+      *) return 1 ;;
+    esac
+    rows=$(( rows + 1 ))
+  done <"$1"
+  return 1
+}
 # `state listening`, not `-l`: the latter makes the kernel walk the table of connections, too
 look() { # how, namespace, pid
   how=$1; shift
@@ -128,14 +137,23 @@ look() { # how, namespace, pid
   printf 'in %s\n%s\n' "$1" "$rows"
 }
 all=$(
-  set -- $plan
-  while [ $# -ge 3 ]; do case $1 in enter|peep) look "$1" "$2" "$3" ;; esac; shift 3; done
+  set -- $PLAN
+  while [ $# -ge 3 ]; do
+    case $1 in
+      enter | peep) look "$1" "$2" "$3" ;;
+      wait*)
+        how=; least=${1#*:}
+        case $1 in wait4*) ! waits "/proc/$3/net/tcp" "$least" || how=enter ;; esac
+        case $how$1 in wait*6:*) ! waits "/proc/$3/net/tcp6" "$least" || how=enter ;; esac
+        [ -z "$how" ] || look enter "$2" "$3" ;;
+    esac
+    shift 3
+  done
 ) || exit
 printf '%s\n' "$all"
 [ "$SAMPLE" = 1 ] || exit 0
-{ printf '%s\n' "$plan"; printf '%s\n' "$all"; } | awk '
-  $1 == "drops" || $1 == "calm" { print; next }
-  $1 == "enter" || $1 == "peep" { next }
+{ printf '%s\n' "$PLAN"; printf '%s\n' "$all"; } | awk '
+  $1 == "enter" || $1 == "peep" || $1 ~ /^wait/ { next }
   $1 == "used" { split($3, part, ":"); pid[$2] = part[1]; used[$2] = part[2]; next }
   $1 == "in" { id = $2; next }
   ($1 ~ /^[1-9]/ || $1 == "LISTEN" && $2 > 0) && !(id in told) { told[id] = 1; print "waiting", id, "-" }
@@ -261,4 +279,5 @@ PROBE = Probe(
     timeout=10.0,
     max_bytes=1_048_576,
     after=("units", "netns", "socket_fds"),
+    gather=GATHER,
 )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from bot.core.probe import Cost, Facts, NoEvidence, ParseError, Probe, Reading, Scope, Seen
 from bot.core.text import neutral
-from bot.core.visit import MAX_NETNS
+from bot.core.visit_shell import MAX_NETNS
 from bot.probes._cgroup import Membership, membership, mounted
 from bot.probes._text import by_process, joined, namespace_files, need, number, split_netns, start_time, stat_fields
 from bot.probes.units import UnitsFacts

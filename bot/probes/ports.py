@@ -9,11 +9,11 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
-from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Scope, Seen
-from bot.probes._text import SHOW_NETNS, insist, joined, namespace_files, need, number, split_netns
+from bot.core.probe import Cost, Facts, Gather, ParseError, Probe, Reading, Scope, Seen
+from bot.probes._text import insist, joined, need, number, split_netns
 from bot.probes.netns import NetnsFacts
 
-FEW = 64
+FEW, FEW_INSIDE = 64, 1000
 """TCP sockets below which a namespace is not looked into."""
 SHOWN = 20
 """Groups of connections that are told of a namespace, the largest first."""
@@ -70,45 +70,67 @@ class PortsFacts(Facts):
     """The largest groups that hold at least half of their range."""
 
 
+_USABLE = r"""
+function ports_range(pid, range, kept, reuse, stamps, sockets,   word, end, n, i, usable, low, high, kept_of) {
+  if (split(range, word) < 2) return ""
+  usable = word[2] - word[1] + 1; n = split(kept, kept_of, ",")
+  for (i = 1; i <= n; i++) {
+    if (split(kept_of[i], end, "-") < 2) end[2] = end[1]
+    low = end[1] + 0; if (low < word[1] + 0) low = word[1] + 0
+    high = end[2] + 0; if (high > word[2] + 0) high = word[2] + 0
+    if (end[1] != "" && high >= low) usable -= high - low + 1
+  }
+  return pid " " word[1] " " word[2] " " usable " " reuse " " stamps " " sockets
+}
+"""
+
+_AT = "/proc/sys/net/ipv4/"
+
+GATHER = Gather(
+    (
+        "net/sockstat", "net/sockstat6", f"{_AT}ip_local_port_range", f"{_AT}ip_local_reserved_ports",
+        f"{_AT}tcp_tw_reuse", f"{_AT}tcp_timestamps",
+    ),
+    awk=(
+        r"""
+function ports(   i, n, at, range, word) {
+  spaces()
+  at = "/proc/sys/net/ipv4/"
+  for (i = 1; i <= SPACES; i++) {
+    n = ports_used(net(i, "sockstat")) + ports_used(net(i, "sockstat6"))
+    if (i != OWN) { if (n >= INSIDE) ask("enter " PID[i] " " n); continue }
+    if (n < FEW) continue
+    range = ports_range(PID[i], ROW[at "ip_local_port_range", 1], ROW[at "ip_local_reserved_ports", 1], \
+      ROW[at "tcp_tw_reuse", 1], ROW[at "tcp_timestamps", 1], n)
+    if (range == "") continue
+    split(range, word); say("range " range)
+    if (n * 2 >= word[4]) ask("look " range)
+  }
+}
+function ports_used(path,   k, i, n, word, used) {
+  for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /^TCP6?: /) {
+    n = split(ROW[path, k], word)
+    for (i = 2; i < n; i += 2) if (word[i] == "inuse" || word[i] == "tw") used += word[i + 1]
+  }
+  return used + 0
+}
+""".replace("INSIDE", str(FEW_INSIDE)).replace("FEW", str(FEW))
+        + _USABLE
+    ),
+)  # fmt: skip
+
 SCRIPT = (
     need("grep", "awk", "cat")
-    + SHOW_NETNS
-    + namespace_files("sockstat", "sockstat6")
     + r"""
-many=$(grep -sHE '^TCP6?: ' $files /dev/null | awk '
-  { split($1, part, "/"); for (i = 2; i < NF; i += 2) if ($i == "inuse" || $i == "tw") n[part[3]] += $(i + 1) }
-  END { for (pid in n) if (n[pid] >= FEW) print pid ":" n[pid] }')
-[ -n "$many" ] || exit 0
 decimal='function decimal(hex,   i, n) {
   n = 0; for (i = 1; i <= length(hex); i++) n = n * 16 + index("0123456789ABCDEF", substr(hex, i, 1)) - 1
   return n
 }'
 base=/proc/sys/net/ipv4
+usable='USABLE'
 files="$base/ip_local_port_range $base/ip_local_reserved_ports $base/tcp_tw_reuse $base/tcp_timestamps"
-for one in $many; do
-  pid=${one%:*}; enter="nsenter -t $pid -n"
-  case " $NETNS " in *"$NETNS_SELF $pid "*) enter= ;; esac
-  limits=$($enter grep -sH '' $files | awk -F: -v one="$one" '
-    { key = $1; sub(/.*\//, "", key); value[key] = $2 }
-    END {
-      split(value["ip_local_port_range"], range, /[ \t]+/); usable = range[2] - range[1] + 1
-      n = split(value["ip_local_reserved_ports"], kept, ",")
-      for (i = 1; i <= n; i++) {
-        if (split(kept[i], end, "-") < 2) end[2] = end[1]
-        low = end[1] + 0; if (low < range[1] + 0) low = range[1] + 0
-        high = end[2] + 0; if (high > range[2] + 0) high = range[2] + 0
-        if (end[1] != "" && high >= low) usable -= high - low + 1
-      }
-      split(one, part, ":")
-      if (range[1] != "") {
-        print part[1], range[1], range[2], usable, value["tcp_tw_reuse"], value["tcp_timestamps"], part[2]
-      }
-    }')
-  [ -n "$limits" ] || continue
-  echo "range $limits"
-  set -- $limits
-  [ $(( $7 * 2 )) -ge "$4" ] || continue
-  cat "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6" 2>/dev/null | awk -v limits="$limits" "$decimal"'
+look() { # a namespace whose sockets can hold half of its range
+  cat "/proc/$1/net/tcp" "/proc/$1/net/tcp6" 2>/dev/null | awk -v limits="$*" "$decimal"'
     BEGIN { split(limits, limit, " "); low = limit[2] + 0; high = limit[3] + 0; half = limit[4] / 2 }
     $1 ~ /^[0-9]+:$/ && $4 != "0A" {
       split($2, local, ":"); port = decimal(local[2])
@@ -120,10 +142,28 @@ for one in $many; do
     END {
       for (key in n) if (n[key] >= half) print "group", limit[1], key, n[key], open[key] + 0, waits[key] + 0
     }'
+}
+enter() { # pid, sockets
+  limits=$(nsenter -t "$1" -n grep -sH '' $files | awk -F: -v pid="$1" -v n="$2" '
+    { key = $1; sub(/.*\//, "", key); value[key] = $2 }
+    END {
+      print ports_range(pid, value["ip_local_port_range"], value["ip_local_reserved_ports"], value["tcp_tw_reuse"],
+        value["tcp_timestamps"], n)
+    }'"$usable")
+  [ -n "$limits" ] || return 0
+  echo "range $limits"
+  set -- $limits
+  [ $(( $7 * 2 )) -lt "$4" ] || look "$@"
+}
+set -- $PLAN
+while [ $# -ge 3 ]; do
+  if [ "$1" = enter ]; then enter "$2" "$3"; shift 3
+  else look "$2" "$3" "$4" "$5" "$6" "$7" "$8"; shift 8
+  fi
 done
 :
-"""
-).replace("FEW", str(FEW))
+""".replace("USABLE", _USABLE)
+)
 
 _WORDS = {"range": 7, "group": 6}
 _LOOPBACK = 2
@@ -209,4 +249,5 @@ PROBE = Probe(
     timeout=10.0,
     max_bytes=1_048_576,
     after=("netns",),
+    gather=GATHER,
 )

@@ -7,9 +7,9 @@ always read, others only where the kernel has ever dropped a packet for it (IPRe
 import re
 from collections.abc import Sequence
 
-from bot.core.probe import Facts, ParseError, Probe, Reading, Scope, Seen
+from bot.core.probe import Facts, Gather, ParseError, Probe, Reading, Scope, Seen
 from bot.core.text import neutral
-from bot.probes._text import insist, namespace_files, need
+from bot.probes._text import insist, need
 
 STRICT = 1
 
@@ -34,26 +34,28 @@ class RpFilterFacts(Facts):
     """By namespace id. A namespace other than the host's in which no packet was ever dropped is left out."""
 
 
+GATHER = Gather(
+    ("net/netstat", "/proc/sys/net/ipv4/conf/*/rp_filter"),
+    awk=r"""
+function rp_filter(   i, path, part) {
+  if (OWN) say("in " ID[OWN])
+  for (path in ROWS) if (OWN && path ~ /^\/proc\/sys\/net\/ipv4\/conf\/[^\/]+\/rp_filter$/) {
+    split(path, part, "/"); say(part[7] "/rp_filter:" ROW[path, 1])
+  }
+  for (i = 1; i <= SPACES; i++)
+    if (i != OWN && counter(net(i, "netstat"), "TcpExt", "IPReversePathFilter") > 0) ask(ID[i] " " PID[i])
+}
+""",
+)
+
 SCRIPT = (
-    need("grep", "awk")
-    + namespace_files("netstat")
+    need("grep")
     + r"""
-dropped=$(grep -sHE '^TcpExt: ' $files /dev/null | awk '
-  { split($1, part, "/"); pid = part[3] }
-  !(pid in column) { column[pid] = 0; for (i = 2; i <= NF; i++) if ($i == "IPReversePathFilter") column[pid] = i; next }
-  column[pid] && $column[pid] > 0 { print pid }')
-look='cd /proc/sys/net/ipv4/conf && grep -sH "" */rp_filter'
-set -- $NETNS
-while [ $# -ge 3 ]; do
-  if [ "$1" = "$NETNS_SELF" ]; then echo "in $1"; sh -c "$look"
-  else
-    case "
-$dropped
-" in *"
-$2
-"*) echo "in $1"; nsenter -t "$2" -n sh -c "$look" ;; esac
-  fi
-  shift 3
+set -- $PLAN
+while [ $# -ge 2 ]; do
+  echo "in $1"
+  nsenter -t "$2" -n sh -c 'cd /proc/sys/net/ipv4/conf && grep -sH "" */rp_filter'
+  shift 2
 done
 :
 """
@@ -105,4 +107,5 @@ PROBE = Probe(
     root=True,
     max_bytes=1_048_576,
     after=("netns",),
+    gather=GATHER,
 )

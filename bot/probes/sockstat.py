@@ -13,14 +13,12 @@ from collections.abc import Mapping, Sequence
 from bot.core.probe import Facts, ParseError, Probe, Reading, Sampling, Scope, Seen
 from bot.core.text import neutral
 from bot.probes._cgroup import membership
+from bot.probes._sockstat_script import GATHER, SCRIPT
 from bot.probes._text import (
-    SHOW_NETNS,
     by_process,
     insist,
     joined,
     names,
-    namespace_files,
-    need,
     number,
     split_netns,
     start_time,
@@ -32,12 +30,6 @@ from bot.probes.units import UnitsFacts
 _UNDERFLOW = 1 << 31
 _PER_NAMESPACE = (4, 16)
 """The kernel from which on `used` is the namespace's own."""
-
-NEAR = 70
-"""Percent of `tcp_mem`'s pressure threshold from which the holders of the memory are looked for."""
-
-ADRIFT = 100
-"""Sockets of a namespace that are in no table, from which others look deeper into it (beyond 30 % of all)."""
 
 
 class Sockstat(Facts):
@@ -150,89 +142,6 @@ class SockstatFacts(Facts):
     """Who holds TCP's memory, the most first; looked for only near the limit."""
     holders_known: bool
     """Whether `holders` were looked for and found."""
-
-
-SCRIPT = (
-    need("grep", "awk")
-    + SHOW_NETNS
-    + namespace_files("sockstat", "sockstat6", "protocols")
-    + f"near={NEAR} least={ADRIFT}\n"
-    + r"""
-at=/proc/sys/net/ipv4
-whole="/proc/meminfo $at/tcp_rmem $at/tcp_mem $at/udp_mem $at/tcp_max_orphans"
-[ "$SAMPLE" != 1 ] || files="$files $whole"
-wanted='^(sockets|TCP6?|UDP6?|Mem(Total|Available)): |^protocol|^[A-Za-z][A-Za-z0-9_-]* +[0-9]+ +[1-9]|^[0-9]'
-counts=$(grep -sHE "$wanted" $files /dev/null | awk -v least=$least '
-    BEGIN { n = split(ENVIRON["NETNS"], word); for (i = 1; i + 2 <= n; i += 3) id[word[i + 1]] = word[i] }
-    /^\/proc\/[0-9]+\/net\/protocols:/ { split($1, part, "/"); listed[part[3]] += $3 + 0; next }
-    /^\/proc\/[0-9]+\/net\/sockstat:sockets:/ { split($1, part, "/"); used[part[3]] = $3 }
-    { print }
-    END {
-      for (pid in used) {
-        if (pid in listed) print "/proc/" pid "/net/protocols:sockets: listed " listed[pid]
-        rest = used[pid] - listed[pid]
-        if (ENVIRON["SAMPLE"] == 1 && pid in listed && rest > least && rest > 0.3 * used[pid])
-          print "adrift", id[pid], pid | "cat >&4"
-      }
-    }')
-printf '%s\n' "$counts"
-if [ "$SAMPLE" = 1 ]; then
-  read -r release </proc/sys/kernel/osrelease
-  echo "kernel ${release%%[!0-9.]*}"
-  read -r pages rest </proc/self/statm
-  while read -r key size rest; do [ "$key" != VmSize: ] || break; done </proc/self/status
-  printf 'page %s %s\n' "$size" "$pages"
-  # not with read: the kernel gives such a file to one reading only, and shells read by the byte
-  set -- ${counts#*"$at/tcp_mem:"}
-  case $counts in *"$at/tcp_mem:"*) echo "pressure x $2" >&4 ;; esac
-  exit 0
-fi
-pressure=${CARRY#*"pressure x "}
-[ "$pressure" != "$CARRY" ] || exit 0
-pressure=${pressure%%[!0-9]*}
-mem=${counts#*"/net/sockstat:TCP: "}; mem=${mem#*" mem "}; mem=${mem%%[!0-9]*}
-[ $((mem * 100)) -gt $((pressure * near)) ] && command -v ss >/dev/null || exit 0
-held=$(
-  set -- $NETNS
-  while [ $# -ge 3 ]; do
-    case $counts in
-    *"/proc/$2/net/sockstat:TCP: inuse "[1-9]* | *"/proc/$2/net/sockstat6:TCP6: inuse "[1-9]*)
-      enter="nsenter -t $2 -n"; [ "$1" != "$NETNS_SELF" ] || enter=
-      echo "in $1"; $enter ss -tanmp || exit ;;
-    esac
-    shift 3
-  done | awk '
-    $1 == "in" { id = $2; next }
-    /^[A-Z]/ && $1 != "State" {
-      state = $1; pid = 0; row = $0
-      if (sub(/^.*,pid=/, "", row)) pid = row + 0
-      key = id " " pid; sockets[key]++
-      if (state == "CLOSE-WAIT") waiting[key]++
-    }
-    match($0, /skmem:\([^()]*\)/) {
-      n = split(substr($0, RSTART + 7, RLENGTH - 8), part, ",")
-      for (i = 1; i <= n; i++) {
-        if (part[i] ~ /^r[0-9]/) { unread[key] += substr(part[i], 2); all[key] += substr(part[i], 2) }
-        if (part[i] ~ /^w[0-9]/) { unsent[key] += substr(part[i], 2); all[key] += substr(part[i], 2) }
-        if (part[i] ~ /^f[0-9]/) all[key] += substr(part[i], 2)
-      }
-    }
-    END {
-      for (least = 1; ; least *= 2) {
-        n = 0; for (key in all) if (all[key] >= least) n++
-        if (n <= 30) break
-      }
-      for (key in all) if (all[key] >= least)
-        printf "holds %s %d %d %d %d %d\n", key, sockets[key], all[key], unread[key], unsent[key], waiting[key]
-    }') || exit 0
-printf '\n%s\n' "$held"
-files=
-set -- $held
-while [ $# -ge 8 ]; do files="$files /proc/$3/stat /proc/$3/cgroup"; shift 8; done
-grep -sH '' $files /dev/null
-:
-"""
-)
 
 
 def parse(readings: Sequence[Reading], seen: Seen) -> SockstatFacts:
@@ -441,4 +350,5 @@ PROBE = Probe(
     timeout=20.0,
     max_bytes=1_048_576,
     after=("units", "netns"),
+    gather=GATHER,
 )

@@ -1,15 +1,18 @@
 """How is the network stack of each namespace tuned?
 
-A namespace has its own values of most keys, and they are seen only from within: every namespace with TCP sockets is
-entered once. Keys that exist for the whole kernel (tcp_mem, netdev_max_backlog) stand under the host's namespace.
+A namespace has its own values of most keys, and they are seen only from within: entering one costs two processes. They
+matter where something is wrong, so only such namespaces are entered, at the end of the visit, when it is known: where
+the kernel ever dropped or refused for want of room, where segments were sent again meanwhile, where somebody waits to
+be accepted, and where there are very many sockets. Keys that exist for the whole kernel (tcp_mem,
+netdev_max_backlog) stand under the host's namespace.
 """
 
 import re
 from collections.abc import Sequence
 
-from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Scope, Seen
+from bot.core.probe import Cost, Facts, Gather, ParseError, Probe, Reading, Sampling, Scope, Seen
 from bot.core.text import neutral
-from bot.probes._text import insist, namespace_files, need
+from bot.probes._text import insist, need
 
 KEYS = (
     "net.core.somaxconn",
@@ -56,27 +59,77 @@ class SysctlFacts(Facts):
     """Kernel parameters under net., per namespace."""
 
     namespaces: dict[str, dict[str, str]]
-    """By namespace id, then by dotted key; values as the kernel prints them, blanks as one space. Namespaces
-    without TCP sockets are left out, and so are keys that a namespace does not have."""
+    """By namespace id, then by dotted key; values as the kernel prints them, blanks as one space. Namespaces other
+    than the host's in which nothing is amiss are left out, and so are keys that a namespace does not have."""
 
+
+MANY = 1000
+"""TCP sockets, TIME_WAIT among them, from which their limits matter."""
+
+_AMISS = {
+    ("netstat", "TcpExt"): (
+        "ListenOverflows", "ListenDrops", "TCPReqQFullDrop", "TCPReqQFullDoCookies", "SyncookiesSent",
+        "SyncookiesFailed", "TCPTimeWaitOverflow", "IPReversePathFilter",
+    ),
+    ("snmp", "Udp"): ("RcvbufErrors",),
+}  # fmt: skip
+"""Counters that stay at 0 where nothing is amiss."""
+
+_PATHS = tuple(_ROOT + key.replace(".", "/") for key in KEYS)
+
+GATHER = Gather(
+    ("net/sockstat", "net/netstat", "net/snmp", "net/snmp6", *_PATHS),
+    awk=r"""
+function sysctl_net(   i, k, n, again, before, watched, waits, word, path) {
+  for (k = 1; k <= LINES; k++) {
+    split(CARRIED[k], word)
+    if (word[1] == "watched") watched = 1
+    if (word[1] == "sent") before[word[2]] = word[3]
+    if (word[1] == "waiting") waits[word[2]] = 1
+  }
+  if (SAMPLE == 1) carry("watched")
+  for (i = 1; i <= SPACES; i++) if (i != OWN) {
+    again = counter(net(i, "snmp"), "Tcp", "RetransSegs") + 0
+    if (SAMPLE == 1) { if (again > 0) carry("sent " ID[i] " " again); continue }
+    if (!watched || again > before[ID[i]] + 0 || ID[i] in waits || sysctl_net_amiss(i)) ask(ID[i] " " PID[i])
+  }
+  if (!OWN) return
+  say("in " ID[OWN])
+  n = split("PATHS", path)
+  for (k = 1; k <= n; k++) if (ROWS[path[k]]) say(path[k] ":" ROW[path[k], 1])
+}
+function sysctl_net_amiss(i,   k, n, name, path, word) {
+AMISS
+  path = net(i, "snmp6")
+  for (k = 1; k <= ROWS[path]; k++)
+    if (ROW[path, k] ~ /^Udp6RcvbufErrors/ && split(ROW[path, k], word) && word[2] > 0) return 1
+  path = net(i, "sockstat")
+  for (k = 1; k <= ROWS[path]; k++)
+    if (ROW[path, k] ~ /^TCP: / && split(ROW[path, k], word)) return word[3] + word[7] >= MANY
+  return 0
+}
+""".replace("PATHS", " ".join(_PATHS))
+    .replace("MANY", str(MANY))
+    .replace(
+        "AMISS",
+        "".join(
+            f'  path = net(i, "{file}"); n = split("{" ".join(names)}", name)\n'
+            f'  for (k = 1; k <= n; k++) if (counter(path, "{group}", name[k]) > 0) return 1\n'
+            for (file, group), names in _AMISS.items()
+        ),
+    ),
+)
 
 SCRIPT = (
     need("grep")
-    + namespace_files("sockstat", "sockstat6")
-    + "keys='"
-    + " ".join(_ROOT + key.replace(".", "/") for key in KEYS)
-    + r"""'
-busy=$(grep -sHE '^TCP6?: inuse [1-9]' $files /dev/null)
-set -- $NETNS
-while [ $# -ge 3 ]; do
-  if [ "$1" = "$NETNS_SELF" ]; then
-    echo "in $1"; grep -sH '' $keys
-  else
-    case $busy in *"/proc/$2/net/"*) echo "in $1"; nsenter -t "$2" -n grep -sH '' $keys ;; esac
-  fi
+    + f"keys='{' '.join(_PATHS)}'\n"
+    + r"""
+set -- $PLAN
+while [ $# -ge 2 ]; do
+  echo "in $1"; nsenter -t "$2" -n grep -sH '' $keys
   status=$?
   [ $status -le 2 ] || exit $status
-  shift 3
+  shift 2
 done
 :
 """
@@ -112,9 +165,11 @@ PROBE = Probe(
     parse=parse,
     facts=SysctlFacts,
     scope=Scope.NETNS,
+    sampling=Sampling.LAST,
     root=True,
     cost=Cost.MODERATE,
     timeout=10.0,
     max_bytes=1_048_576,
     after=("netns",),
+    gather=GATHER,
 )

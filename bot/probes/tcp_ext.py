@@ -6,8 +6,8 @@ those of IP, ICMP and UDP by nstat's, with the group before the name (IpOutNoRou
 
 from collections.abc import Mapping, Sequence
 
-from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Sampling, Scope, Seen
-from bot.probes._text import SHOW_NETNS, by_process, insist, names, namespace_files, need, number, split_netns
+from bot.core.probe import Cost, Facts, Gather, ParseError, Probe, Reading, Sampling, Scope, Seen
+from bot.probes._text import by_process, insist, names, number, split_netns
 
 _GAUGES = frozenset({"RtoAlgorithm", "RtoMin", "RtoMax", "MaxConn", "CurrEstab", "IpForwarding", "IpDefaultTTL"})
 _PREFIXED = ("Ip", "Icmp", "Udp")
@@ -42,25 +42,39 @@ class TcpExtFacts(Facts):
     """By namespace id. A namespace that was not there at both ends of the window is left out."""
 
 
-# snmp6 becomes rows as the others have them. Headers are printed once for all namespaces: they are the longest part and
+# snmp6 becomes rows as the others have them. Headers are told once for all namespaces: they are the longest part and
 # always the same.
-SCRIPT = (
-    need("grep", "awk")
-    + SHOW_NETNS
-    + namespace_files("netstat", "snmp", "snmp6")
-    + f"grep -sHE '^(Tcp|TcpExt|Ip|IpExt|Icmp|Udp): |^({'|'.join(SIX)})[[:blank:]]' $files /dev/null | awk '"
-    + r"""
-  function put(at, head, row) { if (head != header[at]) { header[at] = head; print head }; print row }
-  function flush_six() { if (path != "") put("Six:", "Six:" head, path ":Six:" row); path = head = row = "" }
-  {
-    at = index($1, ":"); file = substr($1, 1, at - 1); name = substr($1, at + 1)
-    if (file != path) flush_six()
-    if (file ~ /snmp6$/) { path = file; head = head " " name; row = row " " $2 }
-    else if (!($1 in first)) { first[$1] = 1; held[name] = substr($0, at + 1) }
-    else { delete first[$1]; put(name, held[name], $0) }
+GATHER = Gather(
+    ("net/netstat", "net/snmp", "net/snmp6"),
+    skips=(
+        "^Icmp6(In|Out)([^P]|P[^k])|^Ip6In[^RNT]|^Ip6Out[^RNDT]|^Ip6(ReasmO|FragO|FragC)|^UdpLite6|^(Udp|Icmp)Lite:|^IcmpMsg:"
+    ),
+    awk=r"""
+function tcp_ext(   i, k, n, part, path, line, name, shown, wanted, names, values, word) {
+  spaces()
+  n = split("SIX", word)
+  for (k = 1; k <= n; k++) wanted[word[k]] = 1
+  for (i = 1; i <= SPACES; i++) {
+    for (part = 1; part <= 2; part++) {
+      path = net(i, part == 1 ? "netstat" : "snmp"); n = ROWS[path]
+      for (k = 1; k < n; k++) {
+        line = ROW[path, k]; name = substr(line, 1, index(line, ":"))
+        if (name !~ /^(Tcp|TcpExt|Ip|IpExt|Icmp|Udp):$/ || index(ROW[path, k + 1], name) != 1) continue
+        if (line != shown[name]) { shown[name] = line; say(line) }
+        say(path ":" ROW[path, ++k])
+      }
+    }
+    path = net(i, "snmp6"); n = ROWS[path]; names = values = ""
+    for (k = 1; k <= n; k++) {
+      split(ROW[path, k], word)
+      if (word[1] in wanted) { names = names " " word[1]; values = values " " word[2] }
+    }
+    if (names == "") continue
+    if (names != shown["Six:"]) { shown["Six:"] = names; say("Six:" names) }
+    say(path ":Six:" values)
   }
-  END { flush_six() }'
-"""
+}
+""".replace("SIX", " ".join(SIX)),
 )
 
 
@@ -122,7 +136,7 @@ def _counters(text: str) -> dict[str, dict[str, int]]:
 PROBE = Probe(
     name="tcp_ext",
     question="What did TCP, IP, ICMP and UDP count in each network namespace while we watched?",
-    script=SCRIPT,
+    script="",
     parse=parse,
     facts=TcpExtFacts,
     scope=Scope.NETNS,
@@ -131,4 +145,5 @@ PROBE = Probe(
     cost=Cost.MODERATE,
     max_bytes=4_194_304,
     after=("netns",),
+    gather=GATHER,
 )

@@ -8,9 +8,9 @@ small packet and with one of the connection's own size, neither to be fragmented
 import re
 from collections.abc import Mapping, Sequence
 
-from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Sampling, Scope, Seen
+from bot.core.probe import Cost, Facts, Gather, ParseError, Probe, Reading, Sampling, Scope, Seen
 from bot.core.text import neutral
-from bot.probes._text import SHOW_NETNS, insist, joined, namespace_files, need, number, split_netns
+from bot.probes._text import insist, joined, need, number, split_netns
 from bot.probes.netns import NetnsFacts
 
 SHOWN = 100
@@ -91,28 +91,26 @@ _FOUND = r"""
   }
 """
 
+# Connections that hang send again ever more rarely: one is enough, unless there are many to look at.
+GATHER = Gather(
+    ("net/snmp",),
+    awk=r"""
+function tcp_retransmits(   i, path, again, before, word) {
+  spaces()
+  for (i = 1; i <= LINES; i++) { split(CARRIED[i], word); if (word[1] == "resent") before[word[2]] = word[3] }
+  for (i = 1; i <= SPACES; i++) {
+    path = net(i, "snmp"); again = counter(path, "Tcp", "RetransSegs") + 0
+    if (SAMPLE == 1) { if (again > 0) carry("resent " ID[i] " " again); continue }
+    if (again - before[ID[i]] >= (counter(path, "Tcp", "CurrEstab") > 2000 ? 3 : 1)) ask(ID[i] " " PID[i])
+  }
+}
+""",
+)
+
 SCRIPT = (
     need("ss", "grep", "awk")
-    + SHOW_NETNS
-    + namespace_files("snmp")
     + f"shown={SHOWN}\n"
     + r"""
-nl='
-'
-counted=$(grep -sH '^Tcp: ' $files /dev/null | awk '
-  BEGIN { n = split(ENVIRON["NETNS"], word); for (i = 1; i + 2 <= n; i += 3) id[word[i + 1]] = word[i] }
-  { split($1, part, "/"); pid = part[3] }
-  !(pid in again) {
-    for (i = 2; i <= NF; i++) { if ($i == "RetransSegs") again[pid] = i; if ($i == "CurrEstab") open[pid] = i }
-    next
-  }
-  $again[pid] > 0 { print "resent", id[pid], pid, $again[pid], $open[pid] }')
-if [ "$SAMPLE" = 1 ]; then printf '%s\n' "$counted" | awk 'NF { print $1, $2, $4 }' >&4; exit 0; fi
-# connections that hang send again ever more rarely: one is enough, unless there are many to look at
-risen=$(printf '%s\n' "$counted" | awk '
-  BEGIN { n = split(ENVIRON["CARRY"], line, "\n")
-    for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "resent") before[word[2]] = word[3] } }
-  $1 == "resent" && $4 - before[$2] >= ($5 > 2000 ? 3 : 1) { print $2, $3 }')
 # two packets of each size; whoever answers one of them is reached
 echo_of() { # namespace, address, size of the packet with its headers
   family=-4; head=28; case $2 in *:*) family=-6; head=48 ;; esac
@@ -120,7 +118,7 @@ echo_of() { # namespace, address, size of the packet with its headers
   case $said in *'essage too long'*) status=2 ;; *transmitted*) ;; *) status=2 ;; esac
   echo "echo $1 $2 $3 $status"
 }
-set -- $risen
+set -- $PLAN
 while [ $# -ge 2 ]; do
   enter="nsenter -t $2 -n"; [ "$1" != "$NETNS_SELF" ] || enter=
   rows=$($enter ss -HOtino state connected 2>/dev/null || $enter ss -tino state connected) || {
@@ -240,4 +238,5 @@ PROBE = Probe(
     timeout=12.0,
     max_bytes=262_144,
     after=("netns",),
+    gather=GATHER,
 )

@@ -8,20 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
-from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Sampling, Scope, Seen
+from bot.core.probe import Cost, Facts, Gather, ParseError, Probe, Reading, Sampling, Scope, Seen
 from bot.core.text import neutral
 from bot.probes._cgroup import Membership, membership
-from bot.probes._text import (
-    SHOW_NETNS,
-    by_process,
-    insist,
-    joined,
-    namespace_files,
-    need,
-    number,
-    split_netns,
-    stat_fields,
-)
+from bot.probes._text import by_process, insist, joined, need, number, split_netns, stat_fields
 from bot.probes.netns import NetnsFacts
 
 
@@ -67,30 +57,29 @@ class UdpSocketsFacts(Facts):
     """The largest first."""
 
 
+GATHER = Gather(
+    ("net/snmp", "net/snmp6"),
+    awk=r"""
+function udp_sockets(   i, k, path, errors, word, before) {
+  spaces()
+  for (i = 1; i <= LINES; i++) { split(CARRIED[i], word); if (word[1] == "udp") before[word[2]] = word[3] }
+  for (i = 1; i <= SPACES; i++) {
+    errors = counter(net(i, "snmp"), "Udp", "RcvbufErrors") + 0; path = net(i, "snmp6")
+    for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /^Udp6RcvbufErrors/) {
+      split(ROW[path, k], word); errors += word[2]
+    }
+    if (!errors) continue
+    if (SAMPLE == 1) carry("udp " PID[i] " " errors)
+    if (SAMPLE == 1 || before[PID[i]] != errors) ask(net(i, "udp") " " net(i, "udp6"))
+  }
+}
+""",
+)
+
 SCRIPT = (
-    need("grep", "awk")
-    + SHOW_NETNS
-    + namespace_files("snmp", "snmp6")
+    need("grep", "awk", "ls")
     + r"""
-told=$(grep -sHE '^Udp: |^Udp6RcvbufErrors' $files /dev/null | awk '
-  { split($1, part, "/"); pid = part[3] }
-  $1 ~ /:Udp:$/ {
-    if (!(pid in at)) { at[pid] = 1; for (i = 2; i <= NF; i++) if ($i == "RcvbufErrors") at[pid] = i; next }
-    if (at[pid] > 1) errors[pid] += $(at[pid])
-    next
-  }
-  { errors[pid] += $2 }
-  END { for (pid in errors) if (errors[pid] > 0) print "udp", pid, errors[pid] }')
-[ -n "$told" ] || exit 0
-[ "$SAMPLE" != 1 ] || printf '%s\n' "$told" >&4
-rows=$(printf '%s\n' "$told" | awk '
-  BEGIN {
-    n = split(ENVIRON["CARRY"], line, "\n")
-    for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "udp") before[word[2]] = word[3] }
-  }
-  ENVIRON["SAMPLE"] == 1 || before[$2] != $3 { print "/proc/" $2 "/net/udp /proc/" $2 "/net/udp6" }')
-[ -n "$rows" ] || exit 0
-rows=$(grep -sHE '^ *[0-9]+: .* [1-9][0-9]* *$' $rows)
+rows=$(grep -sHE '^ *[0-9]+: .* [1-9][0-9]* *$' $PLAN)
 printf '%s\n' "$rows"
 [ "$SAMPLE" != 1 ] && [ -n "$rows" ] || exit 0
 owners=$({ printf '%s\n' "$rows"; echo -; ls -ln /proc/[0-9]*/fd 2>/dev/null; } | awk '
@@ -224,4 +213,5 @@ PROBE = Probe(
     timeout=10.0,
     max_bytes=524_288,
     after=("netns",),
+    gather=GATHER,
 )

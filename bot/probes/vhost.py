@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Seen
+from bot.core.probe import Cost, Facts, Gather, ParseError, Probe, Reading, Seen
 from bot.core.text import neutral
 from bot.probes._text import need, number
 
@@ -41,8 +41,19 @@ class VhostFacts(Facts):
     """By pid; empty: none runs."""
 
 
+GATHER = Gather(
+    ("pid/stat",),
+    awk=r"""
+function vhost(   k, n, many) {
+  n = processes()
+  for (k = 1; k <= n; k++) if (NAME[PROC[k]] ~ /^(qemu|kvm$)/ && many++ < 300) ask(PROC[k])
+  if (!many) say("absent")
+}
+""",
+)
+
 SCRIPT = (
-    need("grep", "xargs")
+    need("grep", "awk", "ls")
     + r"""
 set -- /sys/class/net/*/tun_flags
 tap=no; [ ! -e "$1" ] || tap=yes
@@ -55,14 +66,11 @@ if [ -e /dev/kvm ]; then
   done
 fi
 [ $used = yes ] || [ $tap = yes ] || { echo absent; exit 0; }
-pids= fds=
-for file in $(printf '%s\n' /proc/[0-9]*/comm | xargs grep -slE '^(qemu|kvm$)' | head -n 300); do
-  file=${file#/proc/}; pids="$pids ${file%/comm}" fds="$fds /proc/${file%/comm}/fd"
-done
-[ -n "$pids" ] || { echo absent; exit 0; }
+fds=
+for pid in $PLAN; do fds="$fds /proc/$pid/fd"; done
 [ ! -e /dev/vhost-net ] || echo device
 [ ! -d /sys/module/vhost_net ] || echo loaded
-for pid in $pids; do
+for pid in $PLAN; do
   echo "machine $pid"
   # the rest of a command line may hold secrets
   tr '\000' '\n' <"/proc/$pid/cmdline" | awk '
@@ -163,4 +171,5 @@ PROBE = Probe(
     root=True,
     cost=Cost.MODERATE,
     timeout=10.0,
+    gather=GATHER,
 )

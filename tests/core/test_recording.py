@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from bot.core.errors import ConfigError
 from bot.core.probe import Facts, Probe, Reading, Sampling, Seen, Unknown
 from bot.core.recording import Recording, dump, load, record, redact, replay
-from bot.core.visit import compose, read
+from bot.core.visit import compose
+from bot.core.visit_answer import read
 
 NONCE, AGAIN = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.probe import Facts, NoEvidence, ParseError, Probe, Reading, Sampling, Seen, Unknown
-from bot.core.visit import MAX_NETNS, budget, compose, read, required, sections
+from bot.core.visit import budget, compose, required
+from bot.core.visit_answer import read, sections
+from bot.core.visit_shell import MAX_NETNS
 
 NONCE = "0123456789abcdef0123456789abcdef"
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "busybox ash": ["busybox", "sh"]}
@@ -63,7 +65,12 @@ def test_each_probe_has_its_own_answer_with_stderr_apart(shell) -> None:
     outcomes = visit(shell, OK, probe("loud", "echo out; echo err >&2; printf 'no newline'"))
     assert text_of(outcomes["ok"]) == "fine\n"
     assert outcomes["loud"][-1].text == "out\nno newline"
-    assert outcomes["loud"][-1].stderr == "err"
+
+
+def readings(argv: Sequence[str], *probes: Probe[Said]):
+    program = compose(probes, nonce=NONCE, window=0.2)
+    done = subprocess.run(argv, input=program.encode(), capture_output=True, timeout=60, check=True)
+    return sections(done.stdout, probes, nonce=NONCE).readings
 
 
 TROUBLE = {
@@ -89,16 +96,17 @@ def test_trouble_makes_that_probe_unknown_and_no_other(shell, script: str, reaso
 
 
 def test_a_flood_of_complaints_is_read_to_its_end_and_cut(shell) -> None:
-    flood = "i=0; while [ $i -lt 5000 ]; do echo complaint $i >&2; i=$((i + 1)); done; echo done"
-    outcome = visit(shell, probe("bad", flood), OK)["bad"]
-    assert text_of(outcome) == "done\n"
-    assert 0 < len(outcome[-1].stderr) < 3000
+    flood = "i=0; while [ $i -lt 5000 ]; do echo complaint $i >&2; i=$((i + 1)); done; echo done; exit 3"
+    reading = readings(shell, probe("bad", flood), OK)["bad"][1]
+    assert reading.text == "done\n"
+    assert 0 < len(reading.stderr) < 3000
 
 
 def test_a_single_endless_complaint_does_not_fill_the_memory(shell) -> None:
-    outcomes = visit(shell, probe("bad", "echo x; yes | tr -d '\\n' | head -c 200000 >&2", timeout=5.0), OK)
-    assert text_of(outcomes["bad"]) == "x\n"
-    assert len(outcomes["bad"][-1].stderr) < 1000
+    flood = "echo x; yes | tr -d '\\n' | head -c 200000 >&2; exit 3"
+    reading = readings(shell, probe("bad", flood, timeout=5.0), OK)["bad"][1]
+    assert reading.text == "x\n"
+    assert 0 < len(reading.stderr) < 1000
 
 
 @pytest.mark.parametrize(
@@ -151,8 +159,8 @@ def test_momentary_is_asked_three_times_a_counter_twice_and_the_rest_once_betwee
 def test_samples_are_spread_over_the_window() -> None:
     program = compose([probe("m", "echo", sampling=Sampling.MOMENTARY)], nonce=NONCE, window=3.0)
     # hundredths of a second since the first sample, and the least since the one before
-    assert re.findall(r"^wait_until .*|^section m \d", program, re.MULTILINE) == [
-        "section m 1", "wait_until 150 75", "section m 2", "wait_until 300 75", "section m 3"
+    assert re.findall(r"^pause .*|^section m \d", program, re.MULTILINE) == [
+        "section m 1", "pause 150 75", "section m 2", "pause 300 75", "section m 3"
     ]  # fmt: skip
 
 
@@ -308,7 +316,7 @@ def test_each_of_several_sections_is_told_once_though_it_was_asked_again(shell) 
 
 
 def test_variables_of_the_collector_are_not_those_of_a_section(shell) -> None:
-    names = "mark name script said status errors line n up up_frac cs rest nl blank told lib asks cap alone"
+    names = "mark name script said status errors line n up up_frac cs rest nl told lib asks steps program cap alone"
     seen = probe("seen", f'for v in {names}; do eval "echo $v=\\$$v"; done; echo "$#"')
     outcomes = visit(shell, seen, OK)
     assert text_of(outcomes["seen"]) == "".join(f"{name}=\n" for name in names.split()) + "0\n"

@@ -16,7 +16,8 @@ from bot.core.host import Cause, Host, HostFailure
 from bot.core.pods import COLUMNS, HostPods, PodsReport, Row, exit_status, hurts, ordered
 from bot.core.pods_words import HEADINGS, cells, doubts, summary, text_table
 from bot.core.snapshot import Outcome, Snapshot
-from bot.core.visit import compose, read, required
+from bot.core.visit import compose, required
+from bot.core.visit_answer import read
 from bot.demo.replay import replay_inventory
 from bot.engine.pods import CAME_OR_WENT, NOT_WALKED, PROBES, SHARED, table
 from bot.probes import catalog

@@ -20,6 +20,7 @@ CLOSE_WAIT, RESET, WAITING, ESTRANGED = (
     6,
     80,
 )  # more than a hundred sockets in one process: fewer are not looked into
+QUEUED, BUSY = 13, 20
 
 
 def main() -> None:
@@ -39,8 +40,13 @@ def main() -> None:
     if os.fork() == 0:
         for end in (queue, *dialling):
             end.close()
-        calm(tell)
+        calm(tell, 2)
     calm_netns = int(os.read(ready, 1000))
+    if os.fork() == 0:
+        for end in (queue, *dialling):
+            end.close()
+        calm(tell, BUSY)
+    busy_netns = int(os.read(ready, 1000))
     before = sysctls()
     program = Path(sys.argv[1]).read_bytes()
     # somebody keeps dialling while the visit looks
@@ -57,6 +63,7 @@ def main() -> None:
         "inside": inside,
         "estranged": estranged_pid,
         "calm": calm_netns,
+        "busy": busy_netns,
         "stdout": done.stdout.decode("latin-1"),
         "stderr": done.stderr.decode("latin-1"),
         "overflows": overflows("self"),
@@ -96,11 +103,14 @@ def leaking(tell: int) -> None:
         if n >= CLOSE_WAIT:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
+    slow = socket.create_server(("127.0.0.1", 0), backlog=500)
+    waiting = [socket.create_connection(slow.getsockname()) for _ in range(QUEUED)]
     while f" tw {CLOSE_WAIT} " not in Path("/proc/self/net/sockstat").read_text():
         time.sleep(0.01)  # the last client's half is still on its way there
     names = {"pid": os.getpid(), "netns": os.stat("/proc/self/ns/net").st_ino, "port": server.getsockname()[1]}
     os.write(tell, json.dumps(names).encode())
     time.sleep(120)
+    del waiting
 
 
 def estranged(tell: int, other: int) -> None:
@@ -117,12 +127,12 @@ def estranged(tell: int, other: int) -> None:
     del kept
 
 
-def calm(tell: int) -> None:
-    """In a namespace of its own: a listener that is called now and then, and that never dropped anything."""
+def calm(tell: int, clients: int) -> None:
+    """In a namespace of its own: a listener that accepts whoever calls, and that never dropped anything."""
     ctypes.CDLL(None).unshare(CLONE_NEWNET)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     server = socket.create_server(("127.0.0.1", 0))
-    kept = [(dial(server.getsockname()), server.accept()[0]) for _ in range(2)]
+    kept = [(dial(server.getsockname()), server.accept()[0]) for _ in range(clients)]
     os.write(tell, str(os.stat("/proc/self/ns/net").st_ino).encode())
     time.sleep(120)
     del kept

@@ -24,7 +24,8 @@ from bot.core.probe import SAMPLES, Facts, Probe, Sampling, Unknown
 from bot.core.recording import Recording
 from bot.core.report import HostReport
 from bot.core.snapshot import Outcome, Snapshot, Visit
-from bot.core.visit import compose, read, required
+from bot.core.visit import compose, required
+from bot.core.visit_answer import read
 
 MAX_CASE = 1_000_000
 _NONCE = "0123456789abcdefghij"

@@ -15,7 +15,8 @@ from bot.core.host import Cause, Host, HostFailure
 from bot.core.recording import dump, record
 from bot.core.report import Risk
 from bot.core.transaction import apply_program
-from bot.core.visit import budget, compose, read
+from bot.core.visit import budget, compose
+from bot.core.visit_answer import read
 from bot.engine.ports import Output
 from tests.adapters.ssh.conftest import Shells
 
