@@ -38,9 +38,9 @@ class Reading:
 
     `uptime` is the host's monotonic clock in seconds (/proc/uptime) when the section began, the base of every rate.
     `text` and `stderr` are decoded with replacement and bounded by the probe's caps; `stderr` is kept of a section that
-    did not end well. `complete` is False when the byte cap cut the text. `asked` is between which times the section ran,
-    by the bot's clock (Unix seconds): the visit as a whole was between two, and the host's monotonic clock tells where in
-    it; None in a recording, which has no now.
+    did not end well. `complete` is False when the byte cap cut the text. `asked` is between which times the section
+    ran, by the bot's clock (Unix seconds): the visit as a whole was between two, and the host's monotonic clock tells
+    where in it; None in a recording, which has no now.
     """
 
     text: str
