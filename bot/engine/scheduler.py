@@ -243,8 +243,13 @@ class Scheduler:
                 return  # nothing is due
             known = await self.bench.history.fires(sweep.name, since=mark, limit=MANY)
             found = settle(sweep, now, mark, known, busy=busy, pause=pause, blame=blame)
-            for fire in await self.bench.history.note(found.notes):
-                log.warning("sweep.not.run", sweep=sweep.name, due=stamp(fire.due), phase=fire.phase, why=fire.why)
+            noted = await self.bench.history.note(found.notes)
+            if noted:
+                first, last = noted[0], noted[-1]
+                log.warning(
+                    "sweep.not.run", sweep=sweep.name, runs=len(noted), first=stamp(first.due), last=stamp(last.due),
+                    phase=last.phase, why=last.why,
+                )  # fmt: skip
             if found.due is not None:
                 ours = await begun(self.bench, sweep, found.due)
                 if ours is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.adapters.store import Store
 from bot.core.errors import AskError
@@ -402,10 +403,12 @@ async def test_a_run_that_fails_is_told_once_and_takes_no_other_with_it(
         return await real(sweep, fire, **named)
 
     bot.runs.run = run  # type: ignore[method-assign]
-    await bot.look()
-    for _ in range(3):
-        clock.tick(900)
+    with capture_logs() as logs:
         await bot.look()
+        for _ in range(3):
+            clock.tick(900)
+            await bot.look()
+    assert [line["event"] for line in logs].count("sweep.failed") == 3
     assert set((await states(history)).values()) == {"failed"}
     assert set((await states(history, "well")).values()) == {"told"}
     assert all(fire.why.startswith(why) and fire.told for fire in await history.fires("fleet"))
