@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bot.core.report import HostReport, Severity, Status
 from bot.engine.sweep_ports import Visited
 from tests.cli.conftest import Netdiag
 
+SHIPPED = Path(__file__).resolve().parents[2] / "playbooks"
 HOSTS = "hosts:\n" + "".join(
     f"  web-{number}: {{address: 192.0.2.{number}, labels: {{role: web}}}}\n" for number in range(1, 5)
 )
@@ -61,7 +63,12 @@ def fault(at: datetime) -> Fault:
 
 
 @pytest.fixture
-def state(netdiag: Netdiag, tmp_path: Path) -> Path:
+def state(netdiag: Netdiag, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    books = tmp_path / "playbooks"
+    books.mkdir()
+    for name in ("socket-fds", "tcp-memory"):  # those whose measures are kept here: all of them take a while to check
+        shutil.copy(SHIPPED / f"{name}.yaml", books)
+    monkeypatch.setenv("NETDIAG_PLAYBOOKS", str(books))
     (tmp_path / "inventory" / "hosts.yaml").write_text(HOSTS)
     return Path(tmp_path / "state")
 
