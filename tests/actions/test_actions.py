@@ -1,5 +1,6 @@
 """What each action plans from what was seen, or why it refuses: the cases are the files beside this one."""
 
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from bot import actions, probes
+from bot.actions import ipvs_prune
 from bot.core.action import Refused
 from bot.core.probe import Facts, Unknown
 from bot.core.snapshot import Snapshot
@@ -23,6 +25,7 @@ from bot.probes.socket_fds import ProcessSockets, SocketFdsFacts
 from bot.probes.sockstat import Limits, SockstatFacts
 from bot.probes.sysctl_net import SysctlFacts
 from bot.probes.units import Unit, UnitsFacts
+from tests.fakes.host import SHELLS
 
 CATALOG = actions.catalog()
 FILES = sorted((Path(__file__).parent / "cases").glob("*/*.yaml"))
@@ -265,6 +268,35 @@ def test_a_plan_says_how_long_its_steps_wait(path: Path) -> None:
         return
     waits = [argv for argv in planned.steps if any("sleep" in word for word in argv)]
     assert planned.takes == sum(int(argv[-1]) for argv in waits)
+
+
+LISTS = """#!/bin/sh
+echo "  -> 10.0.2.2:80  Masq 1 $ACTIVE 0"
+"""
+
+
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS.keys())
+@pytest.mark.parametrize(
+    ("script", "server", "active", "says"),
+    [
+        (ipvs_prune.DRAINED, "10.0.2.2:80", "0", ""),
+        (ipvs_prune.DRAINED, "10.0.2.2:80", "3", "3 connections are still active"),
+        (ipvs_prune.ABSENT, "10.0.2.9:80", "0", ""),
+        (ipvs_prune.ABSENT, "10.0.2.2:80", "0", "it was put in again"),
+    ],
+)
+def test_a_server_is_waited_for_by_the_clock(
+    tmp_path: Path, shell: list[str], script: str, server: str, *, active: str, says: str
+) -> None:
+    """With no time left each still looks once: what is so is told, whatever the time."""
+    tool = tmp_path / "ipvsadm"
+    tool.write_text(LISTS)
+    tool.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ACTIVE": active}
+    argv = [*shell, "-c", script, "sh", "-t", "10.9.0.1:6379", server, "0"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (int(bool(says)), "")
+    assert says in done.stdout
 
 
 UNDONE = [path for path in FILES if yaml.safe_load(path.read_text()).get("plan", {}).get("inverse")]
