@@ -119,7 +119,7 @@ def _boots(kernel: str) -> str | None:
         text=True, errors="replace", env=CLEAN, process_group=0,
     ) as trial:  # fmt: skip
         assert trial.stdout is not None
-        timer = threading.Timer(10.0, os.killpg, (trial.pid, signal.SIGKILL))
+        timer = threading.Timer(60.0, os.killpg, (trial.pid, signal.SIGKILL))
         timer.start()
         try:
             for line in trial.stdout:
