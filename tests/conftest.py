@@ -1,5 +1,6 @@
 """What do all tests share? A real browser for those that look at a page, and patience."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator
 
@@ -7,9 +8,11 @@ import hypothesis
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-# What a busy machine is slow at is no fault of the example.
-hypothesis.settings.register_profile("netdiag", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("netdiag")
+# What a busy machine is slow at is no fault of the example. `HYPOTHESIS_PROFILE=thorough` looks longer.
+CALM = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("netdiag", deadline=None, suppress_health_check=CALM, max_examples=40)
+hypothesis.settings.register_profile("thorough", deadline=None, suppress_health_check=CALM, max_examples=1_000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netdiag"))
 
 CHROMIUM = [
     "--no-sandbox",  # as root there is no other way; the only pages it opens are our own

@@ -2,6 +2,7 @@
 reason; kinds that nothing here reads say why not. A capture that is not in the table fails: nothing is passed over.
 """
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.core.probe import ParseError, Reading
+from bot.core.gather import ALONE, AWK, NOTHING
+from bot.core.probe import Gather, ParseError, Reading
 from bot.probes import (
     _ipvs,
     bonding,
@@ -187,15 +189,19 @@ def complaints(lines: Sequence[str]) -> list[list[Any]]:
     ]
 
 
-def in_a_proc(script: str, files: dict[str, Sequence[str]]) -> str:
-    """What the shell of a probe prints where /proc/1/net has these files."""
+def in_a_proc(gather: Gather, name: str, files: dict[str, Sequence[str]]) -> str:
+    """What a probe that is asked alone gathers where /proc/1/net has these files."""
     with tempfile.TemporaryDirectory() as root:
         place = Path(root) / "proc/1/net"
         place.mkdir(parents=True)
-        for name, lines in files.items():
-            (place / name).write_text("".join(f"{line}\n" for line in lines))
-        program = f"NETNS='4026531840 1 3'\n{script.replace('/proc/', f'{root}/proc/')}"
-        done = subprocess.run(["sh", "-c", program], capture_output=True, text=True, timeout=30, check=False)
+        for file, lines in files.items():
+            (place / file).write_text("".join(f"{line}\n" for line in lines))
+        awk = f"{AWK}{gather.awk} END {{ start(); {name}(); alone() }}".replace('"/proc/" PID', f'"{root}/proc/" PID')
+        said = {"FILES": " ".join(gather.files), "SKIPS": gather.skips or NOTHING, "MORE": gather.more, "AWK": awk}
+        done = subprocess.run(
+            ["sh", "-c", ALONE.replace("/proc/", f"{root}/proc/")], capture_output=True, text=True, timeout=30,
+            check=True, env={**os.environ, **said, "NETNS": "4026531840 1 3", "SAMPLE": "1", "CARRY": ""},
+        )  # fmt: skip
         return done.stdout.replace(root, "")
 
 
@@ -206,7 +212,7 @@ NETSTAT = [f"{group}: {words}" for group in ("TcpExt", "IpExt") for words in ("L
 
 def six_counters(lines: Sequence[str]) -> list[int | None]:
     """What a kernel does not count is not there, and no 0."""
-    text = in_a_proc(tcp_ext.SCRIPT, {"snmp6": lines, "snmp": SNMP, "netstat": NETSTAT})
+    text = in_a_proc(tcp_ext.GATHER, "tcp_ext", {"snmp6": lines, "snmp": SNMP, "netstat": NETSTAT})
     facts = tcp_ext.parse([Reading(text=text, uptime=1.0), Reading(text=text, uptime=4.0)], {})
     value = facts.namespaces["4026531840"].value
     return [value.get(name) for name in ("Ip6InReceives", "Ip6OutRequests", "Udp6InDatagrams")]
