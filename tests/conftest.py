@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -13,6 +14,16 @@ CALM = [hypothesis.HealthCheck.too_slow]
 hypothesis.settings.register_profile("netdiag", deadline=None, suppress_health_check=CALM, max_examples=40)
 hypothesis.settings.register_profile("thorough", deadline=None, suppress_health_check=CALM, max_examples=1_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netdiag"))
+
+SLOWEST_FIRST = ("e2e", "lab")
+"""Folders whose tests mostly wait: begun last, they would keep one core busy while the other has nothing left."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those folders first; within a file nothing moves."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in SLOWEST_FIRST)
+
 
 CHROMIUM = [
     "--no-sandbox",  # as root there is no other way; the only pages it opens are our own

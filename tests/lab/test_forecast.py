@@ -103,5 +103,5 @@ async def test_a_leak_is_called_before_its_limit_and_then_reaches_it(here: Desk)
     at_limit = next(point.at for point in points if point.mean >= LIMIT)
     when = next(point.at for point in points if point.mean == sure[0].evidence["value"])
     took = (at_limit - when).total_seconds()
-    assert sure[0].evidence["reached_in_seconds"] <= took
+    assert sure[0].evidence["reached_in_seconds"] <= took + 1  # told in whole seconds
     assert took <= 2 * sure[0].evidence["reached_in_seconds_at_the_latest"] + 10  # visits are some seconds apart

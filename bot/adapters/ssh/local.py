@@ -21,6 +21,8 @@ class _Pipes(asyncio.SubprocessProtocol):
     def __init__(self, dialogue: Dialogue) -> None:
         self._dialogue = dialogue
         self.exited = asyncio.Event()
+        self.complained = asyncio.Event()
+        """Standard error is at its end."""
 
     def process_exited(self) -> None:
         self.exited.set()
@@ -32,22 +34,24 @@ class _Pipes(asyncio.SubprocessProtocol):
         del exc
         if fd == 1:
             self._dialogue.end()
+        if fd == 2:  # noqa: PLR2004 - standard error
+            self.complained.set()
 
 
 class _Process:
     """One shell of this machine, in a process group of its own so that all of it can be ended."""
 
-    def __init__(self, dialogue: Dialogue, transport: asyncio.SubprocessTransport, exited: asyncio.Event) -> None:
+    def __init__(self, dialogue: Dialogue, transport: asyncio.SubprocessTransport, pipes: _Pipes) -> None:
         self.dialogue = dialogue
         self._transport = transport
-        self._exited = exited
+        self._pipes = pipes
 
     @classmethod
     async def start(cls, *argv: str) -> "_Process":
         dialogue = Dialogue()
         loop = asyncio.get_running_loop()
         transport, pipes = await loop.subprocess_exec(lambda: _Pipes(dialogue), *argv, start_new_session=True)
-        return cls(dialogue, transport, pipes.exited)
+        return cls(dialogue, transport, pipes)
 
     def write(self, data: bytes) -> None:
         pipe = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
@@ -64,11 +68,18 @@ class _Process:
             os.killpg(self._transport.get_pid(), signal.SIGKILL)
         self.end()
 
+    async def heard_out(self) -> str:
+        """What it complained of: that may come a moment after its output ended."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REAP_WITHIN):
+                await self._pipes.complained.wait()
+        return self.dialogue.complaint
+
     async def gone(self) -> None:
         """Wait a little until the kernel has let go of the process, so that no zombie is left."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_REAP_WITHIN):
-                await self._exited.wait()
+                await self._pipes.exited.wait()
 
 
 class LocalShell:
@@ -136,8 +147,9 @@ async def _open(host: Host) -> tuple[_Process, int | None, str]:
         else:
             if uid is not None:
                 return process, uid, "sudo did not run sh as root"
+            complaint = await process.heard_out()
             process.kill()
-            reason = process.dialogue.complaint or "sudo -n sh said nothing and ended"
+            reason = complaint or "sudo -n sh said nothing and ended"
     process, uid = await _greeted("sh")
     return process, uid, reason
 
