@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bot.cli.terminal import LOOK, marked
 from bot.core.digest import Blind, Digest, Item, Moved, News, Open
-from bot.core.digest_words import GONE, HEADINGS, age, counted, hosts_of
+from bot.core.digest_words import GONE, HEADINGS, age, counted, first_of, hosts_of
 from bot.core.outline import RANK, few, plural
 from bot.core.report import Status
 from bot.core.sweep import Sweep
@@ -86,6 +86,8 @@ def _item(item: Item, now: datetime) -> Iterator[Text]:
         yield Text(f"  {label}{neutral(place.summary, 400)}", style="" if len(hosts) == 1 else "dim")
     if len(item.places) > PLACES:
         yield Text(f"  and {plural(len(item.places) - PLACES, 'more place')}", style="dim")
+    if item.canaries:
+        yield Text(f"  {first_of(item)}", style="dim")
 
 
 def _opens(told: Digest) -> list[RenderableType]:

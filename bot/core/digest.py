@@ -54,6 +54,8 @@ class Item(_Value):
     places: tuple[Place, ...]
     explains: tuple[str, ...] = ()
     """Ids of the symptoms that it folds."""
+    canaries: tuple[str, ...] = ()
+    """Hosts for which changes are proposed first, where it is on more; empty: for all that can be cured."""
 
 
 class Open(_Value):

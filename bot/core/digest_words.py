@@ -70,6 +70,12 @@ def hosts_of(digest: Digest, *, compared: bool = True) -> str:
     return f"{plural(sum(digest.hosts.values()), 'host')}: {', '.join(said) or 'none was read'}"
 
 
+def first_of(item: Item) -> str:
+    """For which of many hosts a change is proposed; "" where that needs no words."""
+    names = few([neutral(host, 80) for host in item.canaries], NAMES)
+    return f"changes are proposed for {names} first: ask for the others when these are cured" if names else ""
+
+
 def where(item: Item) -> str:
     """The hosts of an item, the first of them by name."""
     return few(tuple(dict.fromkeys(neutral(place.host, 80) for place in item.places)), NAMES)

@@ -16,7 +16,8 @@ import structlog
 
 from bot.core.approval import stamp
 from bot.core.ask import Ask, Progress
-from bot.core.digest import Digest, News
+from bot.core.canary import asked_for, with_canaries
+from bot.core.digest import Digest
 from bot.core.fault import Fault
 from bot.core.fire import Fire, Phase
 from bot.core.host import Host, Inventory
@@ -49,8 +50,6 @@ UNDONE = (Phase.MISSED, Phase.SKIPPED, Phase.FAILED)
 MOST_UNDONE = 500
 INSIGHTS = tuple(sorted(set(PLAYBOOK.values())))
 """The playbooks of what only the past and the fleet tell."""
-ASKING = frozenset({News.NEW, News.REOPENED, News.WORSE, News.FORECAST})
-"""The news that comes with changes to approve."""
 
 
 @dataclass
@@ -177,6 +176,7 @@ class Sweeper:
         report = reported(task, hosts, at)
         scene = await self._scene(sweep, fire, task, report, after, at)
         said = digest(replace(scene, moved=moved(hosts, past, at, sweep.tuning.horizon)))
+        said = with_canaries(said, _offering(report, seen))
         report = await self._proposed(task, report, said, seen)
         done = replace(fire, phase=Phase.JUDGED, digest=said)
         visited = Visited(at, task.run, report.hosts, changed(known, after), sweep.name)
@@ -226,7 +226,7 @@ class Sweeper:
 
     async def _proposed(self, task: Errand, report: Report, said: Digest, seen: Mapping[str, Snapshot]) -> Report:
         """The report with a proposal for each offer of what is news."""
-        news = {(place.host, place.fingerprint) for item in said.items if item.news in ASKING for place in item.places}
+        news = asked_for(said)
         if not any(host in seen for host, _ in news):
             return report
         standing = await waiting(self.journal, self.clock)
@@ -322,3 +322,14 @@ class _Pulse:
             self.wake.clear()
             if self.newest is not None:
                 await self.herald.progress(self.sweep, self.receipt, self.newest)
+
+
+def _offering(report: Report, seen: Mapping[str, Snapshot]) -> frozenset[tuple[str, str]]:
+    """Where something could be done about a finding, and enough was kept to plan it."""
+    return frozenset(
+        (host.host, finding.fingerprint)
+        for host in report.hosts
+        if host.host in seen
+        for finding in host.findings
+        if finding.offers
+    )

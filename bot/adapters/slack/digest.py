@@ -25,7 +25,7 @@ from bot.adapters.slack.report import Thread
 from bot.core.approval import stamp
 from bot.core.ask import Progress
 from bot.core.digest import Blind, Digest, Item, News, Open
-from bot.core.digest_words import COUNTED, GONE, HEADINGS, NAMES, age, counted, hosts_of, nothing, where
+from bot.core.digest_words import COUNTED, GONE, HEADINGS, NAMES, age, counted, first_of, hosts_of, nothing, where
 from bot.core.outline import RANK, WORST_FIRST, few, plural
 from bot.core.report import Report, Status
 from bot.core.sweep import Sweep
@@ -204,6 +204,7 @@ def _item(item: Item, digest: Digest) -> Element:
         run(f"{len({place.host for place in places})} hosts: {title}{since}", bold=True, most=220),
         run(f": {where(item)}. Such as: {neutral(places[0].summary, 220)}" if places else "", most=600),
         *tail,
+        *([run(f"; {first_of(item)}", italic=True, most=300)] if item.canaries else []),
     )
 
 
