@@ -333,7 +333,7 @@ class Trace:
         """Whatever there still is."""
         fleet, group = plan(self.instance, 1), home(self.instance)
         found = [f"process {pid}" for pid, started in self.processes.items() if started and start_time(pid) == started]
-        found += [f"namespace of {pid}" for pid in everyone() if namespace(pid, "net") in self.namespaces]
+        found += [f"namespace of {pid}" for pid in everyone() if self.began(pid) and self.holds(pid)]
         found += ["link"] if Path(f"/sys/class/net/{fleet.leg}").exists() else []
         found += ["route"] if output("ip", "route", "show", "root", fleet.block) else []
         found += ["neighbour"] if fleet.here.removesuffix(".1") + "." in output("ip", "neighbour") else []
@@ -341,6 +341,15 @@ class Trace:
         found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "netdiag-demo" in line]
         registry = Path("/run/netdiag-demo")
         return found + [str(path) for path in registry.glob(f"{self.instance}*") if path.name[0].isdigit()]
+
+    def holds(self, pid: int) -> bool:
+        """Whether a process is in one of the namespaces."""
+        return namespace(pid, "net") in self.namespaces
+
+    def began(self, pid: int) -> bool:
+        """Whether a process was there with the fleet: the kernel gives a namespace's number to the next one, too."""
+        started = start_time(pid)
+        return started is not None and started <= max(filter(None, self.processes.values()))
 
 
 def everyone() -> list[int]:
