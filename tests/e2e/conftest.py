@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from bot.demo import availability
+from tests.e2e.scene import Scene, set_up
 
 NETDIAG = [sys.executable, "-m", "bot"]
 PATIENCE = 120.0
@@ -121,6 +122,15 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     finally:
         status = stop_demo(process)
     assert status == 0, (tmp_path / "demo.log").read_text(errors="replace")
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    """A demo fleet in this process, and an application over it; skipped, with the reason, where it cannot be."""
+    if reason := availability():
+        pytest.skip(reason)
+    async with set_up(tmp_path) as here:
+        yield here
 
 
 def rows(text: str, keys: Sequence[str]) -> list[dict[str, str]]:
