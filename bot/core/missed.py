@@ -23,8 +23,8 @@ def missed(fires: Sequence[Fire], held_back: Sequence[Fire], now: datetime) -> t
     if held_back:
         times = sorted(fire.due for fire in held_back)
         lines.append(
-            f"{plural(len(times), 'digest')} held back by the rate cap ({_times(times, now)}): "
-            "what still holds is told here"
+            f"{plural(len(times), 'digest')} held back by the rate cap, but for what is critical "
+            f"({_times(times, now)}): what still holds is told here"
         )
     return tuple(lines)
 

@@ -23,6 +23,8 @@ from bot.core.text import neutral
 COLUMNS = 24
 """Sweeps that the heat map shows, this one too."""
 RATE_CAP = "rate cap"
+URGENT = frozenset({News.NEW, News.REOPENED, News.WORSE, News.FLAPPING, News.FORECAST})
+"""What the rate cap never holds back, where it is critical."""
 
 Key = tuple[str, str]
 _ORDER = {kind: number for number, kind in enumerate(News)}
@@ -33,8 +35,8 @@ class Scene:
     """Everything that a digest is made of. Times are aware; `now` is when it is told.
 
     `faults` are those of the hosts of the report, after this run; `maintenance` says of hosts why they are under it;
-    `quiet` and `capped` say why only what is critical, or nothing, is told now ("" when that is not so); `before` is
-    the digest that was told last; `statuses` are those of each host at the sweeps before, oldest first.
+    `quiet` and `capped` say why only what is critical is told now ("" when that is not so); `before` is the digest that
+    was told last; `statuses` are those of each host at the sweeps before, oldest first.
     """
 
     sweep: Sweep
@@ -223,7 +225,9 @@ def _held_by(scene: Scene, fault: Fault, kind: News) -> str:
         return f"silenced by {over.owner}: {over.why}"
     if scene.quiet and (fault.severity is not Severity.CRITICAL or kind in (News.RESOLVED, News.BETTER, News.SETTLED)):
         return f"quiet hours: {scene.quiet}"
-    return f"{RATE_CAP}: {scene.capped}" if scene.capped else ""
+    if scene.capped and not (fault.severity is Severity.CRITICAL and kind in URGENT):
+        return f"{RATE_CAP}: {scene.capped}"
+    return ""
 
 
 def _overdue(scene: Scene, calm: Iterable[Fault]) -> Iterable[Fault]:

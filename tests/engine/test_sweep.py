@@ -328,9 +328,29 @@ async def test_what_the_rate_cap_holds_back_is_summed_up_in_the_next_message() -
     await fleet.sweep(replace(SWEEP, quiet=Quiet.SILENT), after=3_600)
     last = fleet.herald.told()[-1]
     assert [len(item.places) for item in last.items] == [3], "each place once"
-    assert last.missed == (
-        "3 digests held back by the rate cap (09:03, 09:04, 09:05 UTC): what still holds is told here",
-    )
+    (line,) = last.missed
+    assert line.startswith("3 digests held back by the rate cap, but for what is critical (09:03, 09:04, 09:05 UTC): ")
+
+
+async def test_what_is_critical_is_told_over_the_cap_counts_and_leaves_the_rest_for_when_there_is_room() -> None:
+    fleet, silent = Fleet(plan=Plan(messages_per_hour=2)), replace(SWEEP, quiet=Quiet.SILENT)
+    for number in range(1, 6):
+        fleet.eyes.hosts = {
+            "node-1": full(*range(1, number + 1), depth=2_000),
+            "node-2": full(*range(1, number + 1), host="node-2"),
+        }
+        await fleet.sweep(silent, after=60)
+    said = [[(item.severity.value, place.host) for item in told.items for place in item.places]
+            for told in fleet.herald.told()]  # fmt: skip
+    assert said == [[("critical", "node-1"), ("critical", "node-2")]] * 2 + [[("critical", "node-1")]] * 3
+    assert [part.count for part in fleet.herald.told()[-1].held] == [3]
+    await fleet.sweep(silent, after=60)
+    assert len(fleet.herald.messages) == 5, "nothing more that is critical"
+    assert await fleet.sweeper.quota.used("C1", fleet.clock.now()) == 5
+    await fleet.sweep(silent, after=3_600)
+    last = fleet.herald.told()[-1]
+    assert [place.host for item in last.items for place in item.places] == ["node-2"] * 3
+    assert last.missed[0].startswith("4 digests held back by the rate cap, but for what is critical (09:03, ")
 
 
 async def test_lines_that_say_nothing_leave_room_for_news() -> None:
