@@ -13,10 +13,10 @@ import structlog
 
 from bot.core.fault import Fault
 from bot.core.faults import Asked, Look, live, look
+from bot.core.heard import answered
 from bot.core.host import Host
 from bot.core.report import HostReport, Report
 from bot.core.sweep import Tuning
-from bot.core.tell import answered
 from bot.core.window import why_inside
 from bot.engine.ports import Clock, JournalDown
 from bot.engine.reading import Errand

@@ -20,19 +20,22 @@ from bot.core.canary import asked_for, with_canaries
 from bot.core.digest import Digest
 from bot.core.fault import Fault
 from bot.core.fire import Fire, Phase
+from bot.core.heard import heard, still
 from bot.core.host import Host, Inventory
 from bot.core.insight import judged
 from bot.core.insight_kinds import PLAYBOOK
 from bot.core.missed import missed
 from bot.core.moved import moved
+from bot.core.news import RATE_CAP
 from bot.core.outline import plural, roots
 from bot.core.past import Past
 from bot.core.playbook import Playbook
 from bot.core.policy import Actor
 from bot.core.report import HostReport, Report, Status
+from bot.core.scene import Scene
 from bot.core.snapshot import Snapshot, Visit
 from bot.core.sweep import Quiet, Sweep
-from bot.core.tell import COLUMNS, RATE_CAP, Scene, digest, heard, still
+from bot.core.tell import COLUMNS, digest
 from bot.core.window import why_inside
 from bot.engine.annals import REMEMBERED, Annals, changed
 from bot.engine.diagnose import Observer

@@ -12,10 +12,10 @@ from bot.core.digest import News
 from bot.core.fault import CHECKS_UNKNOWN, HOST_UNREAD, Fault, Stage, Told
 from bot.core.faults import HERE, TRANSITIONS, Asked, Look, Sight, live, look, seen, unseen
 from bot.core.host import Cause, HostFailure
+from bot.core.news import news
 from bot.core.outline import RANK
 from bot.core.report import Coverage, Finding, HostReport, Severity, Status, Undecided
 from bot.core.sweep import Tuning
-from bot.core.tell import news
 from tests.fakes.clock import START
 
 HOUR = timedelta(hours=1)
