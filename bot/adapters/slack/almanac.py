@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from bot.adapters.slack.api import NO_PLACE, UNREACHABLE, SlackApi, code
+from bot.adapters.slack.api import SlackApi
 from bot.adapters.slack.directory import channel_fault
 from bot.adapters.slack.pieces import File, line, rich, run, who
 from bot.adapters.slack.posts import Posts
+from bot.adapters.slack.refusal import NO_PLACE, UNREACHABLE, code
 from bot.adapters.slack.talk import told
 from bot.adapters.slack.where import Where, answer
 from bot.engine.ports import Journal, JournalDown

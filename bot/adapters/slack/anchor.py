@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from bot.adapters.slack import talk
-from bot.adapters.slack.api import UNREACHABLE, SlackApi, code
+from bot.adapters.slack.api import SlackApi
 from bot.adapters.slack.questions import HeadOf
+from bot.adapters.slack.refusal import UNREACHABLE, code
 
 log = structlog.get_logger()
 

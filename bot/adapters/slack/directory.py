@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from bot.adapters.slack.api import UNREACHABLE, SlackApi, code
+from bot.adapters.slack.api import SlackApi
+from bot.adapters.slack.refusal import UNREACHABLE, code
 from bot.core.errors import ConfigError
 from bot.core.policy import Actor, Standing
 from bot.core.text import neutral

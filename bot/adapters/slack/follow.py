@@ -14,10 +14,11 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from bot.adapters.slack.api import NO_PLACE, UNREACHABLE, Posted, SlackApi, code
+from bot.adapters.slack.api import Posted, SlackApi
 from bot.adapters.slack.card import card, expired, headline
 from bot.adapters.slack.memory import FOLLOWED, NOTE, TOKEN, Card, Thread, Verdict
 from bot.adapters.slack.pieces import Message, fallback, line, rich, run, who
+from bot.adapters.slack.refusal import NO_PLACE, UNREACHABLE, code
 from bot.adapters.slack.since import since
 from bot.adapters.slack.talk import told
 from bot.core.approval import Effect, Record, State

@@ -12,7 +12,7 @@ from slack_bolt.error import BoltError
 from bot.adapters.slack import talk
 from bot.adapters.slack.almanac import Almanac, PictureOf
 from bot.adapters.slack.anchor import Anchor
-from bot.adapters.slack.api import UNREACHABLE, Called, SlackApi, code, environment
+from bot.adapters.slack.api import SlackApi
 from bot.adapters.slack.clicks import Clicks
 from bot.adapters.slack.directory import SlackDirectory
 from bot.adapters.slack.follow import Follower
@@ -21,7 +21,9 @@ from bot.adapters.slack.inbox import Inbox, Job
 from bot.adapters.slack.listen import Listener
 from bot.adapters.slack.orders import Orders
 from bot.adapters.slack.questions import HeadOf, Questions, Status
+from bot.adapters.slack.refusal import UNREACHABLE, code
 from bot.adapters.slack.runs import Runs
+from bot.adapters.slack.session import Called, environment
 from bot.adapters.slack.socket import Socket
 from bot.adapters.slack.where import answer, from_body
 from bot.adapters.slack.words import Word

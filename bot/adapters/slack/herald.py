@@ -13,13 +13,14 @@ import structlog
 
 from bot.adapters.slack import digest as words
 from bot.adapters.slack import report as render
-from bot.adapters.slack.api import UNREACHABLE, Posted, SlackApi, code
+from bot.adapters.slack.api import Posted, SlackApi
 from bot.adapters.slack.directory import channel_fault
 from bot.adapters.slack.follow import Follower
 from bot.adapters.slack.memory import SILENCEABLE, Stood, Thread, Verdict
 from bot.adapters.slack.pace import EVERY
 from bot.adapters.slack.pieces import File, Message
 from bot.adapters.slack.posts import Posts
+from bot.adapters.slack.refusal import UNREACHABLE, code
 from bot.adapters.slack.talk import told
 from bot.core.ask import Progress
 from bot.core.digest import Digest

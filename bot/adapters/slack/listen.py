@@ -13,11 +13,12 @@ import structlog
 from slack_bolt.app.async_app import AsyncApp
 
 from bot.adapters.slack import clicks, denial, digest, form, hush, orders, talk
-from bot.adapters.slack.api import UNREACHABLE, SlackApi, code
+from bot.adapters.slack.api import SlackApi
 from bot.adapters.slack.card import DENY
 from bot.adapters.slack.inbox import Full, Inbox, Job
 from bot.adapters.slack.memory import SILENCEABLE, change_of
 from bot.adapters.slack.pieces import Message
+from bot.adapters.slack.refusal import UNREACHABLE, code
 from bot.adapters.slack.where import Where, answer, to_body
 from bot.adapters.slack.words import USAGE, Command, Word, parse, without_mention
 from bot.core.errors import AskError

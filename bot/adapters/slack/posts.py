@@ -12,9 +12,10 @@ from weakref import WeakValueDictionary
 
 from slack_sdk.errors import SlackApiError
 
-from bot.adapters.slack.api import Posted, SlackApi, code
+from bot.adapters.slack.api import Posted, SlackApi
 from bot.adapters.slack.memory import SHARED, Stood
 from bot.adapters.slack.pieces import Block, File, Message
+from bot.adapters.slack.refusal import code
 from bot.engine.ports import Journal, JournalDown
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator, Mapping
 
-from bot.adapters.slack.api import NO_PLACE, UNREACHABLE, SlackApi, code, environment
+from bot.adapters.slack.api import SlackApi
 from bot.adapters.slack.directory import channel_fault
+from bot.adapters.slack.refusal import NO_PLACE, UNREACHABLE, code
+from bot.adapters.slack.session import environment
 from bot.core.errors import ConfigError
 
 Row = tuple[str, bool, str, str]

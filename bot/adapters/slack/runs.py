@@ -9,13 +9,14 @@ from slack_sdk.errors import SlackApiError
 
 from bot.adapters.slack import pods as pods_table
 from bot.adapters.slack import report as render
-from bot.adapters.slack.api import NO_PLACE, UNREACHABLE, Posted, SlackApi, code
+from bot.adapters.slack.api import Posted, SlackApi
 from bot.adapters.slack.directory import channel_fault
 from bot.adapters.slack.follow import GONE, Follower
 from bot.adapters.slack.inbox import Job
 from bot.adapters.slack.memory import Thread, Verdict
 from bot.adapters.slack.pace import Edit, Pace, Sleep
 from bot.adapters.slack.pieces import File, Message
+from bot.adapters.slack.refusal import NO_PLACE, UNREACHABLE, code
 from bot.adapters.slack.talk import told
 from bot.adapters.slack.where import Where, answer, from_body, no_place
 from bot.adapters.slack.words import Word

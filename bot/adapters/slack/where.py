@@ -6,8 +6,9 @@ from typing import Any
 
 import structlog
 
-from bot.adapters.slack.api import NO_PLACE, UNREACHABLE, SlackApi, code
+from bot.adapters.slack.api import SlackApi
 from bot.adapters.slack.pieces import Message
+from bot.adapters.slack.refusal import NO_PLACE, UNREACHABLE, code
 from bot.adapters.slack.talk import told
 from bot.adapters.slack.words import Command, Word
 from bot.core.policy import Actor

@@ -10,8 +10,9 @@ import yaml
 from jsonschema import Draft7Validator
 
 from bot.adapters.slack import form, home, plans, talk
-from bot.adapters.slack.api import SCOPES, SlackApi, environment
+from bot.adapters.slack.api import SlackApi
 from bot.adapters.slack.pieces import File, Message, line, rich
+from bot.adapters.slack.session import SCOPES, environment
 from bot.adapters.slack.words import Command, Word
 from bot.core.blockkit import faults
 from bot.engine.sweep_ports import Board

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from bot.adapters.slack import SlackFront, connect
-from bot.adapters.slack.api import SlackApi, environment, loopback
+from bot.adapters.slack.api import SlackApi
 from bot.adapters.slack.preflight import preflight
+from bot.adapters.slack.session import environment, loopback
 from bot.core.approval import State
 from bot.core.audit import Head, anchors
 from bot.core.errors import ConfigError
