@@ -11,21 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bot.core.probe import Facts, ParseError, Probe, Reading, Sampling, Scope, Seen
-from bot.core.text import neutral
-from bot.probes._cgroup import membership
+from bot.probes._socket_holders import MemoryHolder, holders
+from bot.probes._socket_limits import Limits, limits
 from bot.probes._sockstat_script import GATHER, SCRIPT
-from bot.probes._text import (
-    by_process,
-    insist,
-    joined,
-    names,
-    number,
-    split_netns,
-    start_time,
-    stat_fields,
-)  # fmt: skip
-from bot.probes.netns import NetnsFacts
-from bot.probes.units import UnitsFacts
+from bot.probes._text import by_process, insist, names, number, split_netns
 
 _UNDERFLOW = 1 << 31
 _PER_NAMESPACE = (4, 16)
@@ -59,60 +48,6 @@ class Sockstat(Facts):
     """Bound IPv4 UDP sockets."""
     udp6_inuse: int
     """Bound IPv6 UDP sockets."""
-
-
-class Limits(Facts):
-    """What the kernel allows all namespaces together (/proc/sys/net/ipv4, /proc/meminfo)."""
-
-    tcp_pressure: int
-    """Second number of tcp_mem, pages: above it TCP is under memory pressure and shrinks its buffers."""
-    tcp_max: int
-    """Third number of tcp_mem, pages: above it TCP is out of memory."""
-    udp_max: int
-    """Third number of udp_mem, pages."""
-    max_orphans: int
-    """tcp_max_orphans."""
-    tcp_mem: str
-    """The three numbers as they stand."""
-    udp_mem: str
-    """The three numbers as they stand."""
-    page_size: int
-    """Bytes in a page."""
-    memory: int
-    """Bytes of memory (MemTotal)."""
-    available: int
-    """Bytes that programs could still get (MemAvailable); 0 on kernels before 3.14."""
-
-
-class MemoryHolder(Facts):
-    """The memory of TCP's buffers that the sockets of one process hold, from `ss -m`."""
-
-    pid: int
-    """The process; 0: none has these sockets open (closing ones, or connections that wait to be accepted)."""
-    process: str
-    """Its name."""
-    start_time: int
-    """Field 22 of /proc/PID/stat; 0 without a process."""
-    netns: str
-    """The namespace of the sockets."""
-    netns_label: str
-    """What people call that namespace."""
-    container: str
-    """Its container; empty: none."""
-    pod: str
-    """Its pod; empty: none."""
-    unit: str
-    """Its service unit; empty: none."""
-    sockets: int
-    """TCP sockets."""
-    bytes: int
-    """What they hold: received and not read, written and not acknowledged, and reserved."""
-    unread: int
-    """Bytes of it received, which the process has not read (skmem r)."""
-    unsent: int
-    """Bytes of it written, which the peer has not acknowledged (skmem w)."""
-    close_wait: int
-    """How many of the sockets are in CLOSE_WAIT."""
 
 
 class SockstatFacts(Facts):
@@ -167,8 +102,8 @@ def parse(readings: Sequence[Reading], seen: Seen) -> SockstatFacts:
         tcp_mem_grown=shared["TCP"]["mem"] - then["TCP"]["mem"],
         udp_mem_pages=shared["UDP"]["mem"],
         tcp_inuse_all=sum(space.tcp_inuse + space.tcp6_inuse for space in namespaces.values()),
-        limits=_limits(whole),
-        holders=_holders(held.splitlines(), seen) if held_gap else [],
+        limits=limits(whole),
+        holders=holders(held.splitlines(), seen) if held_gap else [],
         holders_known=bool(held_gap),
     )
 
@@ -250,92 +185,6 @@ def _namespace(groups: Groups, before: Groups | None, *, own: bool) -> Sockstat:
 def _used(groups: Groups, *, own: bool) -> int | None:
     count = groups["sockets"]["used"]
     return count if own and 0 <= count < _UNDERFLOW else None
-
-
-def _limits(whole: Mapping[str, str]) -> Limits | None:
-    if "tcp_mem" not in whole and "tcp_rmem" in whole:
-        return None  # a namespace of its own: the kernel shows its limits in its first one only
-    names(whole, "tcp_mem", "udp_mem", "tcp_max_orphans", "page", "MemTotal")
-    tcp, udp = ([number(word) for word in whole[key].split()] for key in ("tcp_mem", "udp_mem"))
-    if len(tcp) != 3 or len(udp) != 3:  # noqa: PLR2004 - low, pressure, most
-        raise ParseError(f"expected three numbers in tcp_mem and udp_mem, got {whole['tcp_mem'][:60]!r}")
-    return Limits(
-        tcp_pressure=tcp[1],
-        tcp_max=tcp[2],
-        udp_max=udp[2],
-        max_orphans=number(whole["tcp_max_orphans"]),
-        tcp_mem=" ".join(map(str, tcp)),
-        udp_mem=" ".join(map(str, udp)),
-        page_size=_page_size(whole["page"]),
-        memory=_kilobytes(whole["MemTotal"]),
-        available=_kilobytes(whole.get("MemAvailable", "0 kB")),
-    )
-
-
-def _page_size(said: str) -> int:
-    """From the reader's own size in kilobytes and in pages: as both may move in between, the nearest power of two."""
-    size, _, pages = said.partition(" ")
-    ratio = number(size) / max(1, number(pages))
-    found = next((page for page in _PAGES if page * 0.75 <= ratio * 1024 < page * 1.5), 0)
-    if not found:
-        raise ParseError(f"expected a size in kilobytes and in pages, got {said[:40]!r}")
-    return found
-
-
-_PAGES = (4096, 8192, 16_384, 32_768, 65_536)
-
-
-def _kilobytes(said: str) -> int:
-    value, _, unit = said.partition(" ")
-    if unit != "kB":
-        raise ParseError(f"expected kB, got {said[:40]!r}")
-    return number(value) * 1024
-
-
-def _holders(lines: Sequence[str], seen: Seen) -> list[MemoryHolder]:
-    spaces, units = joined(seen, "netns"), joined(seen, "units")
-    namespaces = spaces.namespaces if isinstance(spaces, NetnsFacts) else {}
-    services = units.of_pid if isinstance(units, UnitsFacts) else {}
-    stats: dict[int, tuple[str, list[str]]] = {}
-    groups: dict[int, list[str]] = {}
-    told: list[list[str]] = []
-    for line in lines:
-        words = line.split()
-        if words[:1] == ["holds"]:
-            told.append(words[1:])
-            continue
-        for pid, file, text in by_process([line] if line else []):
-            if file == "stat":
-                _, command, fields = stat_fields(text)
-                stats[pid] = command, fields
-            else:
-                groups.setdefault(pid, []).append(text)
-    found = []
-    for words in told:
-        if len(words) != 7:  # noqa: PLR2004 - what the script prints
-            raise ParseError(f"expected a holder and five numbers, got {' '.join(words)[:60]!r}")
-        pid, sockets, held, unread, unsent, waiting = map(number, words[1:])
-        space, member = namespaces.get(words[0]), membership(groups.get(pid, ()))
-        command, fields = stats.get(pid, ("", []))
-        inside = space is not None and not space.host
-        found.append(
-            MemoryHolder(
-                pid=pid if pid in stats else 0,
-                process=neutral(command, 64),
-                start_time=start_time(fields) if fields else 0,
-                netns=neutral(words[0], 20),
-                netns_label=space.label if space is not None else f"net:[{neutral(words[0], 20)}]",
-                container=(space.container if space is not None and inside else "") or member.container[:12],
-                pod=(space.pod if space is not None and inside else "") or member.pod,
-                unit="" if member.container or member.pod else neutral(services.get(str(pid), "") or member.unit, 128),
-                sockets=sockets,
-                bytes=held,
-                unread=unread,
-                unsent=unsent,
-                close_wait=waiting,
-            )
-        )
-    return sorted(found, key=lambda holder: -holder.bytes)
 
 
 PROBE = Probe(

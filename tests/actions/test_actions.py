@@ -14,6 +14,7 @@ from bot.core.action import Refused
 from bot.core.probe import Facts, Unknown
 from bot.core.snapshot import Snapshot
 from bot.core.transaction import flat
+from bot.probes._socket_limits import Limits
 from bot.probes.endpoints import EndpointsFacts
 from bot.probes.identity import IdentityFacts
 from bot.probes.ipvs import IpvsFacts, RealServer, Table
@@ -22,7 +23,7 @@ from bot.probes.netns import Namespace, NetnsFacts
 from bot.probes.qdisc import Qdisc, QdiscFacts
 from bot.probes.rp_filter import RpFilterFacts, in_force
 from bot.probes.socket_fds import ProcessSockets, SocketFdsFacts
-from bot.probes.sockstat import Limits, SockstatFacts
+from bot.probes.sockstat import SockstatFacts
 from bot.probes.sysctl_net import SysctlFacts
 from bot.probes.units import Unit, UnitsFacts
 from tests.fakes.host import SHELLS
