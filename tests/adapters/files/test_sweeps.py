@@ -13,7 +13,8 @@ from bot import actions, probes
 from bot.adapters.files.inventory import load_inventory
 from bot.adapters.files.playbooks import load_playbooks
 from bot.adapters.files.policy import FilePolicy
-from bot.adapters.files.sweeps import FILE, FilePlan, World, read_plan
+from bot.adapters.files.sweep_entries import World
+from bot.adapters.files.sweeps import FILE, FilePlan, read_plan
 from bot.core.errors import ConfigError
 from bot.core.playbook import Playbook
 from bot.core.policy import Policy
