@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bot.cli.terminal import LOOK, marked
 from bot.core.digest import Blind, Digest, Item, Moved, News, Open
-from bot.core.digest_words import GONE, HEADINGS, age, counted, first_of, hosts_of
+from bot.core.digest_words import GONE, HEADINGS, age, counted, end_of, first_of, hosts_of
 from bot.core.outline import RANK, few, plural
 from bot.core.report import Status
 from bot.core.sweep import Sweep
@@ -72,8 +72,9 @@ def _item(item: Item, now: datetime) -> Iterator[Text]:
     since = min((place.since for place in item.places), default=now)
     title = neutral(item.title or item.id, 160)
     if item.news in GONE:
-        after = f" after {age(since, now)}" if item.news is News.RESOLVED else f", now {item.severity}"
-        yield Text.assemble(("✔ ", "green"), (title, "bold"), f"  {few(hosts, NAMED)}{after}")
+        mark, after = end_of(item, item.severity, age(since, now))
+        look = "dim" if item.news is News.LEFT else "green"
+        yield Text.assemble((f"{mark} ", look), (title, "bold"), f"  {few(hosts, NAMED)}{after}")
         return
     where = hosts[0] if len(hosts) == 1 else f"{plural(len(hosts), 'host')}: {few(hosts, NAMED)}"
     long = f", for {age(since, now)}" if item.news is not News.NEW else ""

@@ -18,7 +18,7 @@ from bot.cli.options import Format, FormatOption, InventoryOption, PlaybooksOpti
 from bot.cli.terminal import marked
 from bot.core.chronicle import Course, courses, document, spark, titles
 from bot.core.errors import AskError, ConfigError
-from bot.core.fault import Stage
+from bot.core.fault import OVER, Stage
 from bot.core.measure import parted, spoken
 from bot.core.outline import RANK, plural
 from bot.core.past import HostPast
@@ -99,10 +99,11 @@ def view(past: HostPast, found: Sequence[Course]) -> Iterator[RenderableType]:
         yield Text("  nothing is kept of it: a sweep or `netdiag run` leaves measures", style="dim")
     if len(found) > SHOWN:
         yield Text(f"  and {plural(len(found) - SHOWN, 'more measure')}: --measure GLOB, or --format json", style="dim")
-    ordered = sorted(past.faults, key=lambda fault: (fault.stage is Stage.RESOLVED, RANK[fault.severity], fault.since))
+    ordered = sorted(past.faults, key=lambda fault: (fault.stage in OVER, RANK[fault.severity], fault.since))
     for fault in ordered:
-        over = f"{fault.since:%m-%d %H:%M} to {fault.last:%m-%d %H:%M}, over"
-        lasts = over if fault.stage is Stage.RESOLVED else f"since {fault.since:%m-%d %H:%M} UTC"
+        how = "left the inventory" if fault.stage is Stage.LEFT else "over"
+        over = f"{fault.since:%m-%d %H:%M} to {fault.last:%m-%d %H:%M}, {how}"
+        lasts = over if fault.stage in OVER else f"since {fault.since:%m-%d %H:%M} UTC"
         again = f", {fault.times} times" if fault.times > 1 else ""
         line = Text.assemble("  ", marked(fault.severity, fault.id), f"  {lasts}{again}  ")
         yield line.append(neutral(fault.summary, 160), style="dim")

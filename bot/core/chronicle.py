@@ -6,7 +6,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from bot.core.fault import Fault, Stage
+from bot.core.fault import OVER, Fault
 from bot.core.measure import parted
 from bot.core.past import Curve, HostPast, Point
 from bot.core.playbook import Playbook
@@ -126,7 +126,7 @@ def _fault(fault: Fault) -> Mapping[str, Any]:
         "severity": fault.severity.value,
         "fingerprint": fault.fingerprint,
         "summary": fault.summary,
-        "open": fault.stage is not Stage.RESOLVED,
+        "open": fault.stage not in OVER,
         "first": fault.first.isoformat(timespec="seconds"),
         "since": fault.since.isoformat(timespec="seconds"),
         "last": fault.last.isoformat(timespec="seconds"),

@@ -26,6 +26,8 @@ class News(StrEnum):
     REMIND = "remind"
     BETTER = "better"
     RESOLVED = "resolved"
+    LEFT = "left"
+    """Its host is not in the inventory any more."""
 
 
 class _Value(BaseModel):

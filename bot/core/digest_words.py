@@ -7,8 +7,8 @@ from bot.core.digest import Digest, Item, News
 from bot.core.outline import WORST_FIRST, few, plural
 from bot.core.text import neutral
 
-GONE = frozenset({News.BETTER, News.RESOLVED})
-"""News of what hurts no more, or less."""
+GONE = frozenset({News.BETTER, News.RESOLVED, News.LEFT})
+"""News of what hurts no more, or less, or of which nobody hears any more."""
 HEADINGS: Mapping[News, str] = {
     News.NEW: "New",
     News.REOPENED: "Back again",
@@ -19,6 +19,7 @@ HEADINGS: Mapping[News, str] = {
     News.REMIND: "Still there, to be reminded of",
     News.BETTER: "Better",
     News.RESOLVED: "Resolved",
+    News.LEFT: "Left the inventory: nobody looks at these hosts any more",
 }
 COUNTED: Mapping[News, str] = {
     News.NEW: "new",
@@ -30,6 +31,7 @@ COUNTED: Mapping[News, str] = {
     News.REMIND: "still there",
     News.BETTER: "better",
     News.RESOLVED: "resolved",
+    News.LEFT: "left the inventory",
 }
 NAMES = 8
 """Hosts that are named of one item."""
@@ -74,6 +76,12 @@ def first_of(item: Item) -> str:
     """For which of many hosts a change is proposed; "" where that needs no words."""
     names = few([neutral(host, 80) for host in item.canaries], NAMES)
     return f"changes are proposed for {names} first: ask for the others when these are cured" if names else ""
+
+
+def end_of(item: Item, severity: str, long: str) -> tuple[str, str]:
+    """How news of what is no longer so is marked, and what it says after its hosts. What left is not well: unknown."""
+    ends = {News.RESOLVED: f" after {long}", News.LEFT: f", last known {severity}, open for {long}"}
+    return ("-" if item.news is News.LEFT else "✔"), ends.get(item.news, f", now {severity}")
 
 
 def where(item: Item) -> str:

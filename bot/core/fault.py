@@ -27,6 +27,12 @@ class Stage(StrEnum):
     OPEN = "open"
     GOING = "going"
     RESOLVED = "resolved"
+    LEFT = "left"
+    """Its host is not in the inventory any more: nobody knows whether it is there, and nobody looks (law 1)."""
+
+
+OVER = frozenset({Stage.RESOLVED, Stage.LEFT})
+"""A fault in one of these is past."""
 
 
 class Told(BaseModel):
@@ -83,7 +89,7 @@ class Fault(BaseModel):
 
 
 def ended(fault: Fault) -> datetime:
-    """When a resolved fault was resolved."""
+    """When a fault that is past came to its end."""
     return fault.changes[-1] if fault.changes else fault.last
 
 

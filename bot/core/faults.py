@@ -4,6 +4,8 @@ A look sees a fault, sees that it is not there, or cannot tell. Who cannot tell 
 resolves (law 1). What was seen, or not, for enough looks in a row moves along one table:
 
     nothing ─seen→ SEEN ─seen often enough→ OPEN ─not seen→ GOING ─not seen often enough→ RESOLVED ─seen→ SEEN …
+
+The faults of a host that left the inventory are at no place of it: they are LEFT, and nothing when it comes back.
 """
 
 import hashlib
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from bot.core.fault import CHECKS_UNKNOWN, HOST_UNREAD, OURS, Fault, Stage
+from bot.core.fault import CHECKS_UNKNOWN, HOST_UNREAD, OURS, OVER, Fault, Stage
 from bot.core.outline import RANK, doubts, roots, symptoms
 from bot.core.report import HostReport, Severity
 from bot.core.sweep import Tuning
@@ -177,6 +179,8 @@ TRANSITIONS: Mapping[tuple[Stage | None, bool], Step] = MappingProxyType(
         (Stage.OPEN, False): Step(Stage.GOING, Stage.RESOLVED, afresh=True),
         (Stage.GOING, False): Step(Stage.GOING, Stage.RESOLVED),
         (Stage.RESOLVED, False): Step(Stage.RESOLVED, Stage.RESOLVED),
+        (Stage.LEFT, True): Step(Stage.SEEN, Stage.OPEN, afresh=True),
+        (Stage.LEFT, False): Step(Stage.RESOLVED, Stage.RESOLVED, afresh=True),
     }
 )
 """(stage, whether it was seen) to what follows."""
@@ -187,6 +191,8 @@ HERE = frozenset({Stage.OPEN, Stage.GOING})
 
 def seen(fault: Fault | None, host: str, sight: Sight, at: datetime, tuning: Tuning) -> Fault:
     """The fault after a look that saw it."""
+    if fault is not None and fault.stage is Stage.LEFT:  # another machine may have the name by now
+        return seen(None, host, sight, at, tuning).model_copy(update={"told": fault.told})
     step = TRANSITIONS[fault.stage if fault else None, True]
     streak = 1 if fault is None or step.afresh else fault.streak + 1
     stage = step.then if streak >= _confirm(sight, tuning) else step.meanwhile
@@ -216,11 +222,21 @@ def seen(fault: Fault | None, host: str, sight: Sight, at: datetime, tuning: Tun
 
 def unseen(fault: Fault, at: datetime, tuning: Tuning) -> Fault:
     """The fault after a look that saw that it is not there."""
+    if fault.stage is Stage.LEFT:  # the host is back, and well
+        return fault.model_copy(update={"stage": Stage.RESOLVED, "streak": 1, "changes": (at,)})
     step = TRANSITIONS[fault.stage, False]
     streak = 1 if step.afresh else fault.streak + 1
     stage = step.then if streak >= tuning.resolve_after else step.meanwhile
     closed = stage is Stage.RESOLVED and fault.stage in HERE
     return _counted(fault.model_copy(update={"stage": stage, "streak": streak}), at, tuning, changed=closed)
+
+
+def left(fault: Fault, at: datetime) -> Fault:
+    """The fault after its host left the inventory."""
+    if fault.stage in OVER and not fault.flapping:
+        return fault
+    changes = (*fault.changes, at)[-MOST_CHANGES:] if fault.stage in HERE else fault.changes
+    return fault.model_copy(update={"stage": Stage.LEFT, "streak": 1, "changes": changes, "flapping": False})
 
 
 def _confirm(sight: Sight, tuning: Tuning) -> int:
@@ -270,4 +286,4 @@ def _below(known_as: Fault | None, sight: Sight, seen_now: Look, here: Mapping[s
     if known_as is None or sight.under or not known_as.under or known_as.under in seen_now.sights:
         return sight
     cause = here.get(known_as.under)
-    return sight if cause is None or cause.stage is Stage.RESOLVED else replace(sight, under=known_as.under)
+    return sight if cause is None or cause.stage in OVER else replace(sight, under=known_as.under)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from bot.core.digest import Blind, Digest, Heard
-from bot.core.fault import Fault, Stage, Told
+from bot.core.fault import OVER, Fault, Stage, Told
 from bot.core.faults import unread, unsure
 
 
@@ -79,15 +79,14 @@ def telling(fault: Fault, channel: str, at: datetime) -> Heard:
 
 def _said(fault: Fault, channel: str, at: datetime) -> Told:
     """What a channel was told now. A flapping fault is told as there, whatever it is at the moment."""
-    resolved = fault.stage is Stage.RESOLVED and not fault.flapping
-    stage = Stage.RESOLVED if resolved else Stage.OPEN
+    stage = fault.stage if fault.stage in OVER and not fault.flapping else Stage.OPEN
     return Told(stage=stage, severity=fault.severity, at=_after(fault, channel, at), flapping=fault.flapping)
 
 
 def _shown(fault: Fault, channel: str, at: datetime) -> Told:
     """What a report tells a channel of a fault that it shows: that it is there, but not that it flaps."""
     before = fault.told.get(channel)
-    flapping = before is not None and before.stage is not Stage.RESOLVED and before.flapping
+    flapping = before is not None and before.stage not in OVER and before.flapping
     return Told(stage=Stage.OPEN, severity=fault.severity, at=_after(fault, channel, at), flapping=flapping)
 
 

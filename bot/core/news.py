@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from bot.core import silence
 from bot.core.digest import News
-from bot.core.fault import Fault, Stage, Told
+from bot.core.fault import HOST_UNREAD, OURS, OVER, Fault, Stage, Told
 from bot.core.faults import HERE
 from bot.core.insight_kinds import CHANGED, LIMIT
 from bot.core.outline import RANK
@@ -21,6 +21,8 @@ from bot.core.sweep import Tuning
 RATE_CAP = "rate cap"
 URGENT = frozenset({News.NEW, News.REOPENED, News.WORSE, News.FLAPPING, News.FORECAST})
 """What the rate cap never holds back, where it is critical."""
+LATER = frozenset({News.RESOLVED, News.BETTER, News.SETTLED, News.LEFT})
+"""What can wait until quiet hours are over, also of what is critical."""
 
 Key = tuple[str, str]
 
@@ -32,6 +34,12 @@ class Piece:
     fault: Fault
     news: News
     held: str = ""
+
+    @property
+    def is_item(self) -> bool:
+        """Whether it is told as an item; what nobody could read stands among the unknown."""
+        away = self.news is News.LEFT and self.fault.id == HOST_UNREAD
+        return self.fault.playbook != OURS or away or self.news is News.FLAPPING
 
 
 def key_of(fault: Fault) -> Key:
@@ -57,8 +65,8 @@ def pieces(scene: Scene, known: Mapping[Key, Fault]) -> Iterable[Piece]:
 def news(fault: Fault, told: Told | None, tuning: Tuning) -> News | None:
     """What a channel that was told `told` has yet to hear of a fault; None when nothing. Reminders are apart."""
     there, matters = fault.stage in HERE, RANK[fault.severity] <= RANK[Severity(tuning.least)]
-    if told is None or told.stage is Stage.RESOLVED:
-        fresh = News.NEW if told is None else News.REOPENED
+    if told is None or told.stage in OVER:
+        fresh = News.REOPENED if told is not None and told.stage is Stage.RESOLVED else News.NEW
         first: tuple[tuple[bool, News | None], ...] = (
             (not matters, None),
             (fault.flapping, News.FLAPPING),
@@ -69,10 +77,11 @@ def news(fault: Fault, told: Told | None, tuning: Tuning) -> News | None:
         return _first(first)
     return _first(
         (
+            (fault.stage in OVER and fault.id == CHANGED, None),  # it is no news that it is old
+            (fault.stage is Stage.LEFT, News.LEFT),
             (fault.flapping and not told.flapping, News.FLAPPING),
             (matters and (there or fault.flapping) and RANK[fault.severity] < RANK[told.severity], News.WORSE),
             (fault.flapping, None),
-            (fault.stage is Stage.RESOLVED and fault.id == CHANGED, None),  # it is no news that it is old
             (fault.stage is Stage.RESOLVED, News.RESOLVED),
             (not there, None),
             (told.flapping, News.SETTLED),
@@ -88,14 +97,14 @@ def _first(ladder: Iterable[tuple[bool, News | None]]) -> News | None:
 def folded(fault: Fault, known: Mapping[Key, Fault]) -> bool:
     """Whether a fault is told with the cause that explains it: until the cause is gone and it is not."""
     cause = known.get((fault.host, fault.under)) if fault.under else None
-    return cause is not None and (fault.stage is Stage.RESOLVED or cause.stage is not Stage.RESOLVED)
+    return cause is not None and (fault.stage in OVER or cause.stage not in OVER)
 
 
 def folded_away(scene: Scene, known: Mapping[Key, Fault]) -> Iterable[Fault]:
     """Faults that the channel was told of before a cause was found for them, and that went with it: told by that."""
     for fault in scene.faults:
         told = fault.told.get(scene.sweep.channel)
-        if fault.stage is Stage.RESOLVED and told and told.stage is not Stage.RESOLVED and folded(fault, known):
+        if fault.stage in OVER and told and told.stage not in OVER and folded(fault, known):
             yield fault
 
 
@@ -103,10 +112,11 @@ def _held_by(scene: Scene, fault: Fault, kind: News) -> str:
     """Why a piece of news is not told now, in words; "" when it is. The first of these that holds."""
     if fault.host in scene.maintenance:
         return f"maintenance: {scene.maintenance[fault.host]}"
-    over = silence.silenced(scene.silences, scene.hosts[fault.host], fault.id, scene.now)
+    host = scene.hosts.get(fault.host)  # one that left the inventory is nobody's to silence
+    over = silence.silenced(scene.silences, host, fault.id, scene.now) if host else None
     if over is not None:
         return f"silenced by {over.owner}: {over.why}"
-    if scene.quiet and (fault.severity is not Severity.CRITICAL or kind in (News.RESOLVED, News.BETTER, News.SETTLED)):
+    if scene.quiet and (fault.severity is not Severity.CRITICAL or kind in LATER):
         return f"quiet hours: {scene.quiet}"
     if scene.capped and not (fault.severity is Severity.CRITICAL and kind in URGENT):
         return f"{RATE_CAP}: {scene.capped}"
@@ -123,7 +133,7 @@ def _overdue(scene: Scene, calm: Iterable[Fault]) -> Iterable[Fault]:
         (scene.now - told.at, fault)
         for fault in calm
         if (told := fault.told.get(channel)) is not None
-        and told.stage is not Stage.RESOLVED
+        and told.stage not in OVER
         and fault.stage in HERE
         and fault.id != CHANGED  # it happened once
         and RANK[fault.severity] <= RANK[Severity(tuning.least)]

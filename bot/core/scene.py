@@ -18,9 +18,10 @@ from bot.core.sweep import Silence, Sweep
 class Scene:
     """Everything that a digest is made of. Times are aware; `now` is when it is told.
 
-    `faults` are those of the hosts of the report, after this run; `maintenance` says of hosts why they are under it;
-    `quiet` and `capped` say why only what is critical is told now ("" when that is not so); `before` is the digest that
-    was told last; `statuses` are those of each host at the sweeps before, oldest first.
+    `faults` are those of the hosts of the report, after this run, and of hosts that left the inventory; `maintenance`
+    says of hosts why they are under it; `quiet` and `capped` say why only what is critical is told now ("" when that is
+    not so); `before` is the digest that was told last; `statuses` are those of each host at the sweeps before, oldest
+    first.
     """
 
     sweep: Sweep

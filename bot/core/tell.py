@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bot.core import silence
 from bot.core.digest import Blind, Digest, Held, Item, News, Open, Place
-from bot.core.fault import HOST_UNREAD, OURS, Fault, Stage
+from bot.core.fault import HOST_UNREAD, OURS, OVER, Fault
 from bot.core.faults import HERE, unread, unsure
 from bot.core.heard import telling
 from bot.core.news import Key, Piece, folded, folded_away, key_of, pieces
@@ -27,7 +27,7 @@ def digest(scene: Scene) -> Digest:
     known = {key_of(fault): fault for fault in scene.faults}
     found = [*pieces(scene, known)]
     told = [piece for piece in found if not piece.held]
-    causes = [piece for piece in told if piece.fault.playbook != OURS or piece.news is News.FLAPPING]
+    causes = [piece for piece in told if piece.is_item]
     items = _items(causes, known, scene.report.run)
     blind, sighted = _blind(scene.report, told)
     spoken, silently = [piece.fault for piece in told], folded_away(scene, known)
@@ -118,7 +118,7 @@ def _stands(scene: Scene, fault: Fault, known: Mapping[Key, Fault]) -> bool:
     told = fault.told.get(scene.sweep.channel)
     return (
         told is not None
-        and told.stage is not Stage.RESOLVED
+        and told.stage not in OVER
         and (fault.stage in HERE or fault.flapping)
         and (fault.playbook != OURS or fault.flapping)
         and not folded(fault, known)
@@ -129,7 +129,7 @@ def _stands(scene: Scene, fault: Fault, known: Mapping[Key, Fault]) -> bool:
 
 def _blind(report: Report, told: Sequence[Piece]) -> tuple[tuple[Blind, ...], tuple[str, ...]]:
     """The reasons for what is unknown, those that are news apart; and the hosts that can be read again."""
-    fresh = {key_of(piece.fault) for piece in told if piece.news not in (News.RESOLVED, News.FLAPPING)}
+    fresh = {key_of(piece.fault) for piece in told if piece.news not in (News.RESOLVED, News.LEFT, News.FLAPPING)}
     groups: dict[tuple[str, bool, bool], dict[str, None]] = {}
     for host in report.hosts:
         for reason, whole in _unknown(host):

@@ -14,7 +14,7 @@ import structlog
 from bot.core.fault import Fault
 from bot.core.faults import Asked, Look, live, look
 from bot.core.heard import answered
-from bot.core.host import Host
+from bot.core.host import Host, Inventory
 from bot.core.report import HostReport, Report
 from bot.core.sweep import Tuning
 from bot.core.window import why_inside
@@ -40,6 +40,12 @@ class Annals:
     async def known(self, hosts: Sequence[str], at: datetime) -> Sequence[Fault]:
         """The hosts' faults: those that are there, and those resolved lately. Raises JournalDown."""
         return await self.history.faults(hosts=hosts, since=at - REMEMBERED)
+
+    async def left(self, inventory: Inventory, at: datetime) -> Sequence[Fault]:
+        """The faults of hosts that are not in the inventory any more: those that are there, and those that came to
+        their end lately. Raises JournalDown.
+        """
+        return await self.history.faults(outside=inventory.hosts, since=at - REMEMBERED)
 
     def after(  # noqa: PLR0917 - what was known, what was read, how and when
         self,

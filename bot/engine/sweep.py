@@ -19,6 +19,7 @@ from bot.core.ask import Ask, Progress
 from bot.core.canary import asked_for, with_canaries
 from bot.core.digest import Digest
 from bot.core.fault import Fault
+from bot.core.faults import left
 from bot.core.fire import Fire, Phase
 from bot.core.heard import heard, still
 from bot.core.host import Host, Inventory
@@ -173,16 +174,17 @@ class Sweeper:
         """Everything that the run comes to, stored in one transaction; None when it is another process's by now."""
         at, history = self.clock.now(), self.annals.history
         names = [host.name for host in task.hosts]
-        known = await self.annals.known(names, at)
+        known, away = await self.annals.known(names, at), await self.annals.left(self.inventory, at)
         past, hosts = await self._insights(sweep, task, hosts, at)
         after = self.annals.after(known, task, hosts, INSIGHTS, at, sweep.tuning)
+        after += tuple(left(fault, at) for fault in away)
         report = reported(task, hosts, at)
         scene = await self._scene(sweep, fire, task, report, after, at)
         said = digest(replace(scene, moved=moved(hosts, past, at, sweep.tuning.horizon)))
         said = with_canaries(said, _offering(report, seen))
         report = await self._proposed(task, report, said, seen)
         done = replace(fire, phase=Phase.JUDGED, digest=said)
-        visited = Visited(at, task.run, report.hosts, changed(known, after), sweep.name)
+        visited = Visited(at, task.run, report.hosts, changed((*known, *away), after), sweep.name)
         return (done if await history.judged(done, visited) else None), report
 
     async def _insights(

@@ -1,6 +1,6 @@
 """What do sweeps need of the world? The history of the fleet, and somebody to tell."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -73,8 +73,12 @@ class History(Protocol):
         """Runs, newest due first; `since`: due then or later."""
         ...
 
-    async def faults(self, *, hosts: Sequence[str] | None = None, since: datetime | None = None) -> Sequence[Fault]:
-        """Faults that are not resolved, and those resolved after `since`, by host and fingerprint."""
+    async def faults(
+        self, *, hosts: Sequence[str] | None = None, outside: Collection[str] = (), since: datetime | None = None
+    ) -> Sequence[Fault]:
+        """Faults that are not past (`core.fault.OVER`), and those that came to their end after `since`, by host and
+        fingerprint: of these hosts, or of all but those that are named `outside`.
+        """
         ...
 
     async def put_faults(self, faults: Sequence[Fault]) -> None:

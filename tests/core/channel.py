@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from bot.core.digest import Digest
-from bot.core.fault import Fault
+from bot.core.fault import Fault, Stage
 from bot.core.faults import Asked, live, look
 from bot.core.heard import heard
 from bot.core.host import Cause, Host, HostFailure
@@ -71,7 +71,8 @@ class Fleet:
             Scene(
                 sweep=sweep, due=self.now, begun=self.now, now=self.now, report=report,
                 hosts={name: Host(name=name, address="192.0.2.1") for name in named},
-                faults=[fault for fault in self.faults if fault.host in named], before=self.before, **scene,
+                faults=[fault for fault in self.faults if fault.host in named or fault.stage is Stage.LEFT],
+                before=self.before, **scene,
             )
         )  # fmt: skip
         if told:

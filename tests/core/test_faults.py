@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.digest import News
-from bot.core.fault import CHECKS_UNKNOWN, HOST_UNREAD, Fault, Stage, Told
-from bot.core.faults import HERE, TRANSITIONS, Asked, Look, Sight, live, look, seen, unseen
+from bot.core.fault import CHECKS_UNKNOWN, HOST_UNREAD, OVER, Fault, Stage, Told, ended
+from bot.core.faults import HERE, TRANSITIONS, Asked, Look, Sight, left, live, look, seen, unseen
 from bot.core.host import Cause, HostFailure
 from bot.core.news import news
 from bot.core.outline import RANK
@@ -29,13 +29,17 @@ def sight(severity: Severity = W) -> Sight:
 
 
 def walk(looks: str, tuning: Tuning = USUAL, every: timedelta = HOUR) -> list[Fault | None]:
-    """The fault after each look: `c`, `w`, `i` saw it so severe, `-` saw that it is gone, `?` could not tell."""
+    """The fault after each look: `c`, `w`, `i` saw it so severe, `-` saw that it is gone, `?` could not tell,
+    `x` its host had left the inventory.
+    """
     fault, at, after = None, START, []
     for letter in looks:
         if letter in "cwi":
             fault = seen(fault, "node-1", sight({"c": C, "w": W, "i": Severity.INFO}[letter]), at, tuning)
         elif letter == "-" and fault is not None:
             fault = unseen(fault, at, tuning)
+        elif letter == "x" and fault is not None:
+            fault = left(fault, at)
         after.append(fault)
         at += every
     return after
@@ -217,9 +221,34 @@ def test_a_look_changes_only_what_it_could_tell() -> None:
     assert {(fault.host, fault.stage) for fault in after} == {("node-1", Stage.RESOLVED), ("node-2", Stage.OPEN)}
 
 
+def test_the_faults_of_a_host_that_left_are_past_and_nobody_calls_them_resolved() -> None:
+    for looks, tuning in (("w", USUAL), ("w-", Tuning(resolve_after=2)), ("w", Tuning(open_after=2)), ("w-w-", USUAL)):
+        *_, fault = walk(looks, tuning)
+        assert fault is not None
+        gone = left(fault, START + 9 * HOUR)
+        assert (gone.stage, gone.flapping) == (Stage.LEFT, False)
+        assert left(gone, START + 10 * HOUR) == gone
+        assert ended(gone) == (START + 9 * HOUR if fault.stage in HERE else ended(fault))
+    *_, fault = walk("w-")
+    assert fault is not None
+    assert left(fault, START + 9 * HOUR) == fault, "that was seen"
+
+
+def test_a_host_that_comes_back_begins_anew() -> None:
+    *_, fault = walk("w-w-cc")
+    assert fault is not None
+    known = fault.model_copy(update={"told": {"C1": Told(stage=Stage.LEFT, severity=C, at=START)}})
+    at = START + 20 * HOUR
+    back = seen(left(known, START + 9 * HOUR), "node-1", SIGHT, at, USUAL)
+    assert (back.stage, back.first, back.since, back.times, back.changes) == (Stage.OPEN, at, at, 1, (at,))
+    assert news(back, back.told["C1"], USUAL) is News.NEW
+    assert unseen(left(known, START), at, USUAL).stage is Stage.RESOLVED
+    assert news(unseen(left(known, START), at, USUAL), back.told["C1"], USUAL) is None
+
+
 # --- laws -------------------------------------------------------------------------------------------------------------
 
-LOOKS = st.text(alphabet="cwi---??", max_size=60)
+LOOKS = st.text(alphabet="ccwwi------????x", max_size=60)
 TUNINGS = st.builds(
     Tuning,
     open_after=st.integers(1, 3),
@@ -242,9 +271,11 @@ class Channel:
         kind = news(fault, self.told, self.tuning) if fault else None
         if fault is None or kind is None:
             return
-        resolved = fault.stage is Stage.RESOLVED and not fault.flapping
         said = Told(
-            stage=Stage.RESOLVED if resolved else Stage.OPEN, severity=fault.severity, at=at, flapping=fault.flapping
+            stage=fault.stage if fault.stage in OVER and not fault.flapping else Stage.OPEN,
+            severity=fault.severity,
+            at=at,
+            flapping=fault.flapping,
         )
         before, self.told = self.told, said
         self.tellings.append((number, kind))
@@ -253,7 +284,7 @@ class Channel:
 
     @property
     def believes(self) -> str:
-        if self.told is None or self.told.stage is Stage.RESOLVED:
+        if self.told is None or self.told.stage in OVER:
             return "nothing"
         return "flapping" if self.told.flapping else self.told.severity
 
@@ -268,10 +299,10 @@ def told(looks: str, tuning: Tuning) -> Channel:
 @given(LOOKS, TUNINGS)
 def test_nothing_is_told_twice(looks: str, tuning: Tuning) -> None:
     channel = told(looks, tuning)
-    opened = [kind for _, kind in channel.tellings if kind in (News.NEW, News.REOPENED, News.RESOLVED)]
+    opened = [kind for _, kind in channel.tellings if kind in (News.NEW, News.REOPENED, News.RESOLVED, News.LEFT)]
     for one, next_ in pairwise(opened):
         assert not (one in (News.NEW, News.REOPENED) and next_ in (News.NEW, News.REOPENED))
-        assert not (one is next_ is News.RESOLVED) or News.FLAPPING in [kind for _, kind in channel.tellings]
+        assert not {one, next_} <= {News.RESOLVED, News.LEFT} or News.FLAPPING in [kind for _, kind in channel.tellings]
 
 
 @given(LOOKS, st.integers(0, 60), st.integers(1, 5), TUNINGS.filter(lambda tuning: tuning.flap_changes == 0))
@@ -281,10 +312,18 @@ def test_looks_that_cannot_tell_change_nothing(looks: str, where: int, many: int
     assert plain.believes == blind.believes
 
 
-@given(st.text(alphabet="cwi?", min_size=1, max_size=40), TUNINGS)
+@given(st.text(alphabet="cwi?x", min_size=1, max_size=40), TUNINGS)
 def test_what_was_never_seen_gone_is_never_resolved(looks: str, tuning: Tuning) -> None:
     assert all(fault.stage is not Stage.RESOLVED for fault in walk(looks, tuning) if fault)
     assert News.RESOLVED not in [kind for _, kind in told(looks, tuning).tellings]
+
+
+@given(LOOKS, TUNINGS)
+def test_what_left_is_believed_by_nobody_and_told_once(looks: str, tuning: Tuning) -> None:
+    channel = told(looks + "x", tuning)
+    assert channel.believes == "nothing"
+    after = told(looks + "xxx", tuning)
+    assert after.tellings == channel.tellings
 
 
 @given(LOOKS, st.sampled_from("cw-"), TUNINGS)

@@ -13,6 +13,7 @@ from bot.core.approval import Declined, Moved
 from bot.core.errors import AskError
 from bot.core.fault import Stage
 from bot.core.fire import Phase
+from bot.core.host import Inventory
 from bot.core.report import Status
 from bot.core.sweep import Plan, Quiet, Silence, Sweep, Tuning
 from bot.core.window import Window
@@ -370,6 +371,27 @@ async def test_hysteresis_is_the_sweeps_own() -> None:
         fleet.eyes.hosts = {"node-1": full(80)} if there else {}
         await fleet.sweep(sweep)
     assert [news for news, _, _ in fleet.herald.news()] == ["new", "resolved"]
+
+
+async def test_the_faults_of_a_host_that_left_the_inventory_are_told_in_each_channel_and_are_new_when_it_is_back(
+    fleet: Fleet,
+) -> None:
+    other, whole = replace(SWEEP, name="other", channel="C2", target="node-2"), fleet.inventory
+    fleet.eyes.hosts = {"node-1": full(80)}
+    await fleet.sweep()
+    await fleet.ask("node-1", channel="C2")
+    fleet.inventory = Inventory(hosts={name: host for name, host in whole.hosts.items() if name != "node-1"})
+    fleet.sweeper = fleet.process()
+    for _ in range(2):
+        await fleet.sweep()
+        await fleet.sweep(other)
+    assert fleet.herald.news("C1") == [*NEW, ("left", "queue-full", "node-1")]
+    assert fleet.herald.news("C2") == [("left", "queue-full", "node-1")]
+    assert not await fleet.history.faults()
+    fleet.inventory = whole
+    fleet.sweeper = fleet.process()
+    await fleet.sweep()
+    assert fleet.herald.news("C1") == [*NEW, ("left", "queue-full", "node-1"), *NEW]
 
 
 # --- proposals --------------------------------------------------------------------------------------------------------

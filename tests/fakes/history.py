@@ -1,12 +1,12 @@
 """The fleet's past in memory: the same contract as the real store (tests/adapters/store/test_history.py), no disk."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.core.digest import Digest
-from bot.core.fault import Fault, Stage, ended, with_told
+from bot.core.fault import OVER, Fault, ended, with_told
 from bot.core.fire import HELD, Fire, Phase, claimed
 from bot.core.past import Norm, Point, Setting
 from bot.core.retention import DAY, HOUR, Retention, coarser, floor, taken
@@ -145,13 +145,16 @@ class MemoryHistory:
             for host in hosts
         }
 
-    async def faults(self, *, hosts: Sequence[str] | None = None, since: datetime | None = None) -> Sequence[Fault]:
+    async def faults(
+        self, *, hosts: Sequence[str] | None = None, outside: Collection[str] = (), since: datetime | None = None
+    ) -> Sequence[Fault]:
         self._up()
         return [
             fault
             for (host, _), fault in sorted(self.known.items())
             if (hosts is None or host in hosts)
-            and (fault.stage is not Stage.RESOLVED or (since is not None and ended(fault) > since))
+            and host not in outside
+            and (fault.stage not in OVER or (since is not None and ended(fault) > since))
         ]
 
     async def put_faults(self, faults: Sequence[Fault]) -> None:
@@ -227,7 +230,7 @@ class MemoryHistory:
             gone[name] = _drop(table, [key for key, value in table.items() if old(key, value)])
 
         def forgotten(_: Any, fault: Fault) -> bool:
-            return fault.stage is Stage.RESOLVED and ended(fault) < now - _seconds(keep.faults)
+            return fault.stage in OVER and ended(fault) < now - _seconds(keep.faults)
 
         drop("visits", self.visits, lambda key, _: key[1] < now - _seconds(keep.visits))
         drop("faults", self.known, forgotten)

@@ -22,7 +22,7 @@ from bot.adapters.chart.canvas import (
 from bot.adapters.chart.layout import telling
 from bot.adapters.chart.moved import NEAR
 from bot.adapters.chart.words import moment, quantity, zoned
-from bot.core.fault import Fault, Stage
+from bot.core.fault import OVER, Fault
 from bot.core.outline import RANK, plural
 from bot.core.past import Curve, HostPast
 
@@ -40,7 +40,7 @@ STEP = HIGH + 0.2
 
 def draw(past: HostPast, zone: tzinfo) -> bytes:
     """The picture as PNG."""
-    faults = sorted(past.faults, key=lambda fault: (fault.stage is Stage.RESOLVED, RANK[fault.severity]))[:FAULTS]
+    faults = sorted(past.faults, key=lambda fault: (fault.stage in OVER, RANK[fault.severity]))[:FAULTS]
     known = [curve for curve in past.curves if curve.points]
     curves = telling(known)
     bands = ROW * max(1, len(faults))
@@ -58,7 +58,7 @@ def draw(past: HostPast, zone: tzinfo) -> bytes:
 
 def spells(fault: Fault, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
     """When it was there, within the picture: `changes` are openings and resolutions by turns, newest last."""
-    opened = fault.stage is not Stage.RESOLVED
+    opened = fault.stage not in OVER
     turns = list(fault.changes) or ([fault.since] if opened else [fault.since, fault.last])
     if opened:
         turns.append(until)
@@ -88,7 +88,7 @@ def _bands(card: Card, faults: Sequence[Fault], past: HostPast, top: float, heig
         look = SEVERITY[fault.severity]
         y = top + ROW * (number + 0.5)
         card.squares([(EDGE, y - 0.08, look)], 0.16)
-        still = fault.stage is not Stage.RESOLVED
+        still = fault.stage not in OVER
         name = fit(fault.title or fault.id, NAME + NUMBERS - 0.3, 8, bold=still)
         card.write(EDGE + 0.22, y, name, 8, bold=still, ink=INK if still else MUTED)
         axes.axhline(number + 0.5, color=RULE, linewidth=0.8, zorder=0)

@@ -87,7 +87,7 @@ def _causes(digest: Digest) -> Mapping[str, str]:
     return {host: blind.reason for blind in digest.blind if blind.whole for host in blind.hosts} | told
 
 
-GONE = frozenset({"better", "resolved"})
+GONE = frozenset({"better", "resolved", "left"})
 """News of what is no longer so."""
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from bot.adapters.chart.layout import Fleet, telling
 from bot.core.digest import Digest, Moved
-from bot.core.fault import Stage
+from bot.core.fault import OVER
 from bot.core.outline import WORST_FIRST, few, plural
 from bot.core.past import Curve, HostPast, Point
 from bot.core.report import Status
@@ -148,7 +148,7 @@ def history(past: HostPast, zone: tzinfo) -> str:
     long = span((past.until - past.since).total_seconds())
     said = [f"History of {past.host} over {long} until {moment(past.until, zone)}."]
     for fault in past.faults[:8]:
-        state = "resolved" if fault.stage is Stage.RESOLVED else "still open"
+        state = fault.stage.value if fault.stage in OVER else "still open"
         times = f", opened {fault.times} times" if fault.times > 1 else ""
         said.append(f"{fault.severity} {fault.title or fault.id}: {state}, since {moment(fault.since, zone)}{times}.")
     if not past.faults:

@@ -25,7 +25,19 @@ from bot.adapters.slack.report import Thread
 from bot.core.approval import stamp
 from bot.core.ask import Progress
 from bot.core.digest import Blind, Digest, Item, News, Open
-from bot.core.digest_words import COUNTED, GONE, HEADINGS, NAMES, age, counted, first_of, hosts_of, nothing, where
+from bot.core.digest_words import (
+    COUNTED,
+    GONE,
+    HEADINGS,
+    NAMES,
+    age,
+    counted,
+    end_of,
+    first_of,
+    hosts_of,
+    nothing,
+    where,
+)
 from bot.core.outline import RANK, WORST_FIRST, few, plural
 from bot.core.report import Report, Status
 from bot.core.sweep import Sweep
@@ -192,8 +204,8 @@ def _item(item: Item, digest: Digest) -> Element:
     oldest = min((place.since for place in places), default=digest.due)
     long = age(oldest, digest.due)
     if item.news in GONE:
-        end = f" after {long}" if item.news is News.RESOLVED else f", now {SEVERITY[item.severity]}"
-        return line(run("✔ ", bold=True), run(title, bold=True, most=150), run(f": {where(item)}{end}", most=400))
+        sign, end = end_of(item, SEVERITY[item.severity], long)
+        return line(run(f"{sign} ", bold=True), run(title, bold=True, most=150), run(f": {where(item)}{end}", most=400))
     tail = [run(f" (explains {len(item.explains)} more)", italic=True)] if item.explains else []
     since = f", for {long}" if item.news in (News.REMIND, News.WORSE, News.SETTLED, News.FLAPPING) else ""
     mark = run(f"{SEVERITY[item.severity]} ", bold=True)

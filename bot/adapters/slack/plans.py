@@ -21,8 +21,7 @@ from bot.adapters.slack.pieces import (
     who,
 )
 from bot.core.approval import stamp
-from bot.core.digest import News
-from bot.core.digest_words import age
+from bot.core.digest_words import GONE, age
 from bot.core.fire import Fire, Phase
 from bot.core.outline import plural
 from bot.core.sweep import Silence
@@ -173,8 +172,7 @@ def _last(one: Lined, now: datetime) -> str:
 def _outcome(fire: Fire) -> str:
     if fire.digest is None:
         return f"{fire.phase}{': ' + neutral(fire.why, 60) if fire.why else ''}"
-    gone = (News.RESOLVED, News.BETTER)
-    news = sum(item.news not in gone for item in fire.digest.items)
+    news = sum(item.news not in GONE for item in fire.digest.items)
     told = [f"{news} news"] * (news > 0) + [f"{len(fire.digest.open)} open"] * bool(fire.digest.open)
     blind = len({host for blind in fire.digest.blind if blind.whole for host in blind.hosts})
     told += [f"{plural(blind, 'host')} unknown"] * (blind > 0)

@@ -248,14 +248,17 @@ async def test_faults_come_back_as_they_were_by_host_and_fingerprint(history: Hi
     assert await history.faults() == [hostile, fault(fingerprint="f2"), fault("node-2")]
     assert await history.faults(hosts=["node-2"]) == [fault("node-2")]
     assert await history.faults(hosts=[]) == []
+    assert await history.faults(outside=["node-1", "node-7"]) == [fault("node-2")]
 
 
 async def test_resolved_faults_are_asked_for_by_when_they_were(history: History) -> None:
     gone = fault(fingerprint="gone", stage=Stage.RESOLVED, changes=(START, after(100)))
     going = fault(fingerprint="going", stage=Stage.GOING, changes=(START,))
     bare = fault(fingerprint="bare", stage=Stage.RESOLVED, last=after(50))
-    await history.visited(visited(faults=[gone, going, bare]))
+    away = fault("node-2", "away", stage=Stage.LEFT, changes=(START, after(40)))
+    await history.visited(visited(faults=[gone, going, bare, away]))
     assert await history.faults() == [going]
+    assert await history.faults(outside=["node-1"], since=after(39)) == [away]
     assert await history.faults(since=after(99)) == [going, gone]
     assert await history.faults(since=after(100)) == [going]
     assert await history.faults(since=after(49)) == [bare, going, gone]

@@ -1,6 +1,6 @@
 """Where does the fleet's past live, and which call is which transaction? (`sweep_ports.History` in a database)"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -75,10 +75,12 @@ class PastStore:
         async with self._line.read_past() as connection:
             return await visits.statuses(connection, hosts, sweep, last)
 
-    async def faults(self, *, hosts: Sequence[str] | None = None, since: datetime | None = None) -> Sequence[Fault]:
-        """Faults that are not resolved, and those resolved after `since`."""
+    async def faults(
+        self, *, hosts: Sequence[str] | None = None, outside: Collection[str] = (), since: datetime | None = None
+    ) -> Sequence[Fault]:
+        """Faults that are not past, and those that came to their end after `since`."""
         async with self._line.read_past() as connection:
-            return await visits.get_faults(connection, hosts, since)
+            return await visits.get_faults(connection, hosts, since, outside)
 
     async def put_faults(self, faults: Sequence[Fault]) -> None:
         """Store what was told of faults."""

@@ -16,7 +16,7 @@ from bot.adapters.store import rows
 from bot.adapters.store.line import Line
 from bot.adapters.store.past import series, tables
 from bot.adapters.store.past.put import micro, upsert
-from bot.core.fault import Stage
+from bot.core.fault import OVER
 from bot.core.retention import DAY, HOUR, Retention, coarser, floor
 
 CHUNK = 5_000
@@ -39,8 +39,8 @@ async def thin(line: Line, keep: Retention, now: datetime) -> Mapping[str, int]:
 
 
 def _old(keep: Retention, now: datetime) -> Iterator[tuple[str, Table, ColumnElement[bool]]]:
-    year, resolved = _before(now, keep.fires), tables.faults.c.stage == Stage.RESOLVED.value
-    yield "faults", tables.faults, resolved & (tables.faults.c.ended < _before(now, keep.faults))
+    year, over = _before(now, keep.fires), tables.faults.c.stage.in_([stage.value for stage in OVER])
+    yield "faults", tables.faults, over & (tables.faults.c.ended < _before(now, keep.faults))
     yield "fires", tables.fires, tables.fires.c.due < year
     yield "silences", tables.silences, tables.silences.c.until < year
     yield "pauses", tables.pauses, tables.pauses.c.until < year

@@ -1,7 +1,7 @@
 """What did visits leave: each host's status, its faults, its kernel settings?"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,12 +12,12 @@ from bot.adapters.store import rows
 from bot.adapters.store.past import series
 from bot.adapters.store.past.put import micro, moment, text, upsert
 from bot.adapters.store.past.tables import faults, settings, visits
-from bot.core.fault import Fault, Stage, ended, with_told
+from bot.core.fault import OVER, Fault, Stage, ended, with_told
 from bot.core.past import Setting
 from bot.core.report import HostReport
 from bot.engine.sweep_ports import Visited
 
-UNRESOLVED = [stage.value for stage in Stage if stage is not Stage.RESOLVED]
+OPEN = [stage.value for stage in Stage if stage not in OVER]
 
 Values = dict[str, tuple[str, int, str | None]]
 """A host's settings: key to value, since when (microseconds), and the value before."""
@@ -66,15 +66,20 @@ async def statuses(
 
 
 async def get_faults(
-    connection: AsyncConnection, hosts: Sequence[str] | None, since: datetime | None
+    connection: AsyncConnection,
+    hosts: Sequence[str] | None,
+    since: datetime | None,
+    outside: Collection[str] = (),
 ) -> Sequence[Fault]:
     """See `History.faults`."""
-    there: ColumnElement[bool] = faults.c.stage.in_(UNRESOLVED)
+    there: ColumnElement[bool] = faults.c.stage.in_(OPEN)
     if since is not None:
-        there |= (faults.c.stage == Stage.RESOLVED.value) & (faults.c.ended > micro(since))
+        there |= faults.c.stage.not_in(OPEN) & (faults.c.ended > micro(since))
     wanted = select(faults.c.body).where(there).order_by(faults.c.host, faults.c.fingerprint)
     if hosts is not None:
         wanted = wanted.where(faults.c.host.in_(hosts))
+    if outside:
+        wanted = wanted.where(faults.c.host.not_in(outside))
     return [_fault(row["body"]) for row in await rows.every(connection, wanted)]
 
 
