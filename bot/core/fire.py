@@ -1,9 +1,11 @@
 """What became of one run of a sweep?"""
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from bot.core.approval import stamp
 from bot.core.digest import Digest
 
 AHEAD = 3_600
@@ -71,3 +73,13 @@ def claimed(held: Fire | None, fire: Fire, lease: float) -> Fire | None:
     if held.phase in HELD and stale(held, fire.beat, lease):
         return replace(held, owner=fire.owner, beat=fire.beat, attempt=held.attempt + 1)
     return None
+
+
+def key_of(fire: Fire) -> str:
+    """What the run's message is called for ever."""
+    return f"sweep:{fire.sweep}:{stamp(fire.due)}"
+
+
+def run_of(fire: Fire) -> str:
+    """The run's id: the same for whoever carries it out, so that what was proposed before a crash stays with it."""
+    return f"r{hashlib.sha256(key_of(fire).encode()).hexdigest()[:10]}"

@@ -14,7 +14,7 @@ import structlog
 from bot.core.approval import stamp
 from bot.core.ask import Progress
 from bot.core.errors import AskError, NetdiagError
-from bot.core.fire import Fire, Phase
+from bot.core.fire import Fire, Phase, key_of
 from bot.core.policy import span
 from bot.core.rota import LEASE, clock, floor, under_way
 from bot.core.sweep import Sweep
@@ -154,7 +154,8 @@ async def failed(bench: SweepBench, sweep: Sweep | None, fire: Fire, why: str) -
         done = replace(done, told=again)
     else:
         title = f"The sweep {sweep.title or sweep.name} failed"
-        key = f"sweep:{fire.sweep}:{stamp(fire.due)}"
-        said = await bench.herald.say(sweep.channel, key, title, (why, "It is tried again when it is due next."))
+        said = await bench.herald.say(
+            sweep.channel, key_of(fire), title, (why, "It is tried again when it is due next.")
+        )
         done = replace(done, told=said is not None)
     return done if await bench.history.move(done) else None

@@ -22,7 +22,7 @@ from bot.core.ask import Ask
 from bot.core.digest import News
 from bot.core.fault import HOST_UNREAD
 from bot.core.faults import unread
-from bot.core.fire import Fire, Phase
+from bot.core.fire import Fire, Phase, key_of
 from bot.core.host import Host, Inventory
 from bot.core.outline import roots
 from bot.core.policy import Actor
@@ -34,7 +34,6 @@ from bot.core.silence import Wanted, silenced
 from bot.core.sweep import Cron, Every, Plan, Quiet, Silence, Sweep, Tuning
 from bot.core.window import Window, why_inside
 from bot.engine.silences import Silences
-from bot.engine.sweep import key_of
 from bot.probes import catalog as probes
 from tests.fakes.approval import ALICE, slack
 from tests.fakes.fleet import Fleet

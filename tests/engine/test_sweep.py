@@ -12,14 +12,13 @@ from bot.adapters.store import Store
 from bot.core.approval import Declined, Moved
 from bot.core.errors import AskError
 from bot.core.fault import Stage
-from bot.core.fire import Phase
+from bot.core.fire import Phase, key_of
 from bot.core.host import Inventory
 from bot.core.report import Status
 from bot.core.sweep import Plan, Quiet, Silence, Sweep, Tuning
 from bot.core.window import Window
 from bot.engine.annals import Annals
 from bot.engine.ports import JournalDown
-from bot.engine.sweep import key_of
 from tests.fakes.approval import ALICE, BOB, slack
 from tests.fakes.doctor import playbook
 from tests.fakes.fleet import SWEEP, UNREADABLE, Fleet, full
@@ -347,7 +346,7 @@ async def test_what_is_critical_is_told_over_the_cap_counts_and_leaves_the_rest_
     assert [part.count for part in fleet.herald.told()[-1].held] == [3]
     await fleet.sweep(silent, after=60)
     assert len(fleet.herald.messages) == 5, "nothing more that is critical"
-    assert await fleet.sweeper.quota.used("C1", fleet.clock.now()) == 5
+    assert await fleet.sweeper.room.quota.used("C1", fleet.clock.now()) == 5
     await fleet.sweep(silent, after=3_600)
     last = fleet.herald.told()[-1]
     assert [place.host for item in last.items for place in item.places] == ["node-2"] * 3
