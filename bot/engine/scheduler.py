@@ -7,53 +7,34 @@ remembered in the journal, so that a restart, also after weeks, knows which runs
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.base import BaseTrigger
 
 from bot.core.approval import stamp
 from bot.core.ask import Progress
 from bot.core.errors import NetdiagError
 from bot.core.fire import Fire, Phase, stale
-from bot.core.outline import plural
 from bot.core.policy import span
-from bot.core.rota import BATCH, LEASE, Settled, clock, given_up, settle, under_way
-from bot.core.schedule import dues_between, is_due, next_begin, rewound, written
+from bot.core.rota import LEASE, Settled, given_up, settle, under_way
 from bot.core.sweep import Pause, Plan, Sweep
 from bot.engine.ports import JournalDown
 from bot.engine.sweep_carry import SweepBench, begun, carry, failed
+from bot.engine.sweep_mark import MANY, keep, mark_of, put_back
+from bot.engine.sweep_retries import Key, Retries
+from bot.engine.sweep_wakes import wakes
 
 WATCH = 30.0
 """Seconds between two looks when nothing else wakes the loop."""
 THIN = timedelta(hours=1)
 STEP = 60.0
 """Seconds by which the wall clock may differ from the time that went by, before it is taken to have been set."""
-RETRY = timedelta(seconds=30)
-LONGEST_RETRY = timedelta(minutes=10)
-MEMORY = "sweep"
-"""Where the journal remembers how far each sweep is settled, and by which schedule."""
 UNSETTLED = (Phase.RUNNING, Phase.JUDGED)
-MANY = 1_000
 
 log = structlog.get_logger()
-Key = tuple[str, datetime]
-
-
-class DueTrigger(BaseTrigger):
-    """Wakes the loop when the sweep's next run shall begin."""
-
-    def __init__(self, sweep: Sweep) -> None:
-        self.sweep = sweep
-
-    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime | None:
-        """The next one after now: what was slept through is for the loop to find, not to be woken for again."""
-        return next_begin(self.sweep, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +62,7 @@ class Scheduler:
     _tasks: asyncio.TaskGroup | None = field(init=False, default=None)
     _mine: dict[Key, Fire] = field(init=False, default_factory=dict)
     """The runs that are carried out here."""
-    _retries: dict[Key, tuple[datetime, timedelta]] = field(init=False, default_factory=dict)
-    """When a digest that the chat did not take is told again, and how long after the time before that is."""
+    _retries: Retries = field(init=False, default_factory=Retries)
     _last: _Look | None = field(init=False, default=None)
     _thinned: datetime | None = field(init=False, default=None)
 
@@ -93,9 +73,7 @@ class Scheduler:
 
     async def run(self) -> None:
         """Keep the sweeps until cancelled. A store that is down pauses everything, and is logged."""
-        wakes = AsyncIOScheduler(timezone=UTC)
-        wakes.start()
-        try:
+        with wakes(self._wake.set) as arrange:
             async with self.hands():
                 version = ""
                 while True:
@@ -103,12 +81,10 @@ class Scheduler:
                     plan = await self.look()
                     if plan.version != version:
                         version = plan.version
-                        self._arrange(wakes, plan)
+                        arrange(self._kept(plan))
                     with suppress(TimeoutError):
                         async with asyncio.timeout(WATCH):
                             await self._wake.wait()
-        finally:
-            wakes.shutdown(wait=False)
 
     @asynccontextmanager
     async def hands(self) -> AsyncIterator[None]:
@@ -124,17 +100,6 @@ class Scheduler:
         assert self._tasks is not None, "nobody would wait for it"
         self._mine[fire.sweep, fire.due] = fire
         self._tasks.create_task(self._carry(sweep, fire))
-
-    def _arrange(self, wakes: Any, plan: Plan) -> None:
-        wakes.remove_all_jobs()
-        for sweep in self._kept(plan):
-            # Late, or several at once: one wake-up is as good as any, for the loop looks at everything.
-            wakes.add_job(
-                self._woken, DueTrigger(sweep), id=sweep.name, coalesce=True, misfire_grace_time=None, max_instances=1
-            )
-
-    async def _woken(self) -> None:
-        self._wake.set()
 
     def _kept(self, plan: Plan) -> Sequence[Sweep]:
         return [sweep for name, sweep in plan.sweeps.items() if self.only in ("", name)]
@@ -193,22 +158,13 @@ class Scheduler:
     async def _take_up(self, plan: Plan, now: datetime) -> None:
         """Runs whose process is gone are carried on; digests that were not told are told."""
         left = await self.bench.history.fires(phases=UNSETTLED, limit=MANY)
-        self._retries = {key: at for key, at in self._retries.items() if key in {(f.sweep, f.due) for f in left}}
+        self._retries.keep(left)
         for fire in reversed(left):  # the oldest first
             mine = fire.owner == self.bench.owner and fire.phase is Phase.JUDGED
             if (fire.sweep, fire.due) in self._mine or self.only not in ("", fire.sweep):
                 continue
-            if (mine and self._again(fire, now)) or (not mine and stale(fire, now, LEASE)):
+            if (mine and self._retries.again(fire, now)) or (not mine and stale(fire, now, LEASE)):
                 await self._take(plan.sweeps.get(fire.sweep), fire, now, mine=mine)
-
-    def _again(self, fire: Fire, now: datetime) -> bool:
-        """Whether it is time to tell a digest again that the chat did not take."""
-        key = fire.sweep, fire.due
-        at, pause = self._retries.get(key, (now, RETRY))
-        if now < at <= now + LONGEST_RETRY:
-            return False
-        self._retries[key] = now + pause, min(2 * pause, LONGEST_RETRY)
-        return True
 
     async def _take(self, sweep: Sweep | None, fire: Fire, now: datetime, *, mine: bool) -> None:
         taken: Fire | None = fire
@@ -235,9 +191,9 @@ class Scheduler:
     # --- what is due -----------------------------------------------------------------------------------------------
 
     async def _settle(self, sweep: Sweep, now: datetime, busy: Fire | None, pause: Pause | None, blame: str) -> None:
-        mark = await self._mark(sweep, now)
+        mark = await mark_of(self.bench, sweep, now)
         if sweep.enabled and (mark - now).total_seconds() > STEP:
-            await self._put_back(sweep, now, mark)
+            await put_back(self.bench, sweep, now, mark)
         while sweep.enabled:
             if settle(sweep, now, mark) == Settled(mark):
                 return  # nothing is due
@@ -255,50 +211,7 @@ class Scheduler:
                 if ours is not None:
                     self.start(sweep, ours)
             if found.mark != mark:
-                await self._keep(sweep, found.mark)
+                await keep(self.bench, sweep, found.mark)
                 mark = found.mark
             if not found.more:
                 return
-
-    async def _put_back(self, sweep: Sweep, now: datetime, mark: datetime) -> None:
-        """Tell that runs still ahead have happened already, by a clock that ran ahead: they are not done again."""
-        ahead = await self.bench.history.fires(sweep.name, since=now, limit=MANY)
-        spent = [fire for fire in ahead if fire.phase is not Phase.MISSED and is_due(sweep, fire.due)]
-        log.warning("sweep.clock.back", sweep=sweep.name, seconds=round((mark - now).total_seconds()), runs=len(spent))
-        if spent and sweep.channel and self.bench.herald is not None:
-            title = f"The bot's clock was put back by {span(round((mark - now).total_seconds()))}"
-            until = clock(spent[0].due, sweep.zone)
-            said = (
-                f"{plural(len(spent), 'run')} of {sweep.name} due until {until} happened already, by the clock before."
-            )
-            await self.bench.herald.say(sweep.channel, f"clock-back:{sweep.name}:{stamp(mark)}", title, (said,))
-
-    async def _mark(self, sweep: Sweep, now: datetime) -> datetime:
-        """How far a sweep is settled. A new one is from now on; one with another schedule, too, once the due times of
-        the old one are noted.
-        """
-        kept = await self.bench.journal.recall(MEMORY, sweep.name)
-        mark = _time(kept)
-        if kept is not None and mark is not None:
-            if kept.get("schedule") == written(sweep):
-                return mark
-            before = rewound(sweep, str(kept.get("schedule")))
-            while before is not None and (dues := dues_between(before, mark, now, BATCH)):
-                why = "its schedule was changed while nobody ran it"
-                await self.bench.history.note([Fire(sweep.name, due, Phase.MISSED, why=why) for due in dues])
-                mark = dues[-1]
-        await self._keep(sweep, now)
-        return now
-
-    async def _keep(self, sweep: Sweep, mark: datetime) -> None:
-        value = {"mark": mark.astimezone(UTC).isoformat(), "schedule": written(sweep)}
-        await self.bench.journal.replace(MEMORY, sweep.name, value)
-
-
-def _time(kept: Mapping[str, Any] | None) -> datetime | None:
-    """The mark in what was kept; None for what no version of this program wrote."""
-    try:
-        found = datetime.fromisoformat(str((kept or {})["mark"]))
-    except (KeyError, ValueError):
-        return None
-    return found if found.tzinfo else None
