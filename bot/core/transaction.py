@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.core.change import Argv, Change, Check, Plan
-from bot.core.hostside import APPLY, CONFIRM, DEADMAN, FUNCTIONS, INQUIRE
+from bot.core.hostside import FUNCTIONS
+from bot.core.hostside_main import APPLY, CONFIRM, DEADMAN, INQUIRE
 
 MAX_SKEW = 30
 """Seconds that the host's clock and the bot's may differ. More, and the host refuses."""
