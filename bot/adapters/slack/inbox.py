@@ -17,6 +17,10 @@ log = structlog.get_logger()
 
 SEEN, OPEN = "slack-inbox", "slack-inbox-open"
 Body = Mapping[str, Any]
+Ack = Callable[..., Awaitable[Any]]
+"""Tells Slack that something arrived, and what the sender shall see."""
+BUSY = "Too much is waiting already. Ask again in a minute."
+DOWN = "The journal cannot be written, so nothing is taken now. Ask again later, or ask whoever runs the bot."
 
 
 @dataclass(frozen=True, slots=True)

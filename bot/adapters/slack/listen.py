@@ -5,32 +5,25 @@ inside bolt, and one before it is what tells the presser that nothing was taken.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import structlog
 from slack_bolt.app.async_app import AsyncApp
 
-from bot.adapters.slack import clicks, denial, digest, form, hush, orders, talk
+from bot.adapters.slack import clicks, form, talk
 from bot.adapters.slack.api import SlackApi
 from bot.adapters.slack.card import DENY
-from bot.adapters.slack.inbox import Full, Inbox, Job
-from bot.adapters.slack.memory import SILENCEABLE, change_of
+from bot.adapters.slack.inbox import BUSY, DOWN, Ack, Body, Full, Inbox, Job
+from bot.adapters.slack.modals import Modals
+from bot.adapters.slack.orders import kind_of
 from bot.adapters.slack.pieces import Message
-from bot.adapters.slack.refusal import UNREACHABLE, code
-from bot.adapters.slack.where import Where, answer, to_body
-from bot.adapters.slack.words import USAGE, Command, Word, parse, without_mention
+from bot.adapters.slack.where import Where, to_body
+from bot.adapters.slack.words import Command, Word, parse, without_mention
 from bot.core.errors import AskError
 from bot.core.text import neutral
 from bot.engine.ports import Journal, JournalDown
 
 log = structlog.get_logger()
-
-Ack = Callable[..., Awaitable[Any]]
-Body = Mapping[str, Any]
-BUSY = "Too much is waiting already. Ask again in a minute."
-DOWN = "The journal cannot be written, so nothing is taken now. Ask again later, or ask whoever runs the bot."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +36,11 @@ class Listener:
     journal: Journal
     name: str = "/netdiag"
 
+    @property
+    def modals(self) -> Modals:
+        """The forms."""
+        return Modals(self.api, self.inbox, self.catalog, self.journal, self.name)
+
     def attach(self, app: AsyncApp) -> None:
         """Register with bolt; the catch-alls come last, because what nobody handles is never acknowledged."""
         app.command(self.name)(self.command)
@@ -50,15 +48,7 @@ class Listener:
         app.event("app_home_opened")(self.home)
         for action in clicks.ACTIONS - {DENY}:
             app.action(action)(self.click)
-        app.action(DENY)(self.ask_why)
-        app.view(denial.CALLBACK)(self.denied)
-        app.action(digest.SILENCE)(self.open_silence)
-        app.view(hush.CALLBACK)(self.silenced)
-        app.action(talk.OPEN_FORM)(self.open_form)
-        for action in (form.TARGET, form.PLAYBOOKS, form.PARAMS):
-            app.action(action)(self.chosen)
-        app.options(form.TARGET)(self.options)
-        app.view(form.CALLBACK)(self.submitted)
+        self.modals.attach(app)
         app.event(re.compile(r".+"))(self.ignored)
         app.action(re.compile(r".*"))(self.unknown)
 
@@ -76,9 +66,9 @@ class Listener:
             command = self._read(str(body.get("text") or ""))
             if command.word is Word.FORM:
                 await ack()
-                await self._show_form(trigger, form.Origin(where.channel))
+                await self.modals.show(trigger, form.Origin(where.channel))
                 return
-            job = Job(_kind(command), f"trigger:{trigger}", to_body(where, command))
+            job = Job(kind_of(command), f"trigger:{trigger}", to_body(where, command))
             taken = await self.inbox.take(job)
         except AskError as error:
             await _aside(
@@ -113,7 +103,7 @@ class Listener:
             return  # somebody of another organisation in a shared channel
         try:
             command = self._read(without_mention(str(event.get("text") or ""), self.api.me.user))
-            job = Job(_kind(command), f"mention:{where.channel}:{ts}", to_body(where, command))
+            job = Job(kind_of(command), f"mention:{where.channel}:{ts}", to_body(where, command))
         except AskError as error:
             said = {"title": "I did not understand that.", "lines": [str(error), "help shows every command."]}
             job = Job("say", f"mention:{where.channel}:{ts}", to_body(where, Command(Word.HELP)) | said)
@@ -142,106 +132,6 @@ class Listener:
         if taken:
             self.inbox.go(job)
 
-    async def ask_why(self, ack: Ack, body: Body) -> None:
-        """Deny: the form that asks for the reason. Nothing is decided yet, and whoever sends it is checked then."""
-        await ack()
-        click = clicks.read(body)
-        view = denial.view(click, await self._about(click.token))
-        if not await self._opened(str(body.get("trigger_id", "")), view):
-            said = talk.told("The form could not be opened.", "Press Deny again.")
-            await answer(self.api, click.where, said, key=f"say:{click.key}")
-
-    async def _about(self, token: str) -> str:
-        """Which change a button stands for, in words; nothing where the journal does not say."""
-        try:
-            change = await change_of(self.journal, token) if token else None
-            record = await self.journal.get(change) if change else None
-        except JournalDown:
-            log.exception("slack.deny.unread")
-            return ""
-        return f"{record.change.host}: {record.change.plan.summary}" if record is not None else ""
-
-    async def denied(self, ack: Ack, body: Body) -> None:
-        """The form of a denial was sent: it is the click now, with its reason."""
-        click = denial.read(body)
-        if isinstance(click, str):
-            await ack(response_action="errors", errors={denial.REASON: click})
-            return
-        view = body.get("view") or {}
-        job = Job("click", f"view:{view.get('id')}:{view.get('hash')}", asdict(click))
-        await self._submitted(ack, job, denial.REASON)
-
-    async def open_silence(self, ack: Ack, body: Body) -> None:
-        """The button of a digest: the form with what it could silence."""
-        await ack()
-        click = clicks.read(body)
-        try:
-            kept = await self.journal.recall(SILENCEABLE, click.token) if click.token else None
-        except JournalDown:
-            log.exception("slack.silence.unread")
-            kept = None
-        offered = hush.choices(kept or {})
-        origin = hush.Origin(click.token, click.channel, click.thread or click.ts)
-        if not offered or not await self._opened(str(body.get("trigger_id", "")), hush.view(offered, origin)):
-            said = talk.told("The form could not be opened.", f"Type it instead: {self.name} {USAGE[Word.SILENCE]}")
-            await answer(self.api, click.where, said, key=f"say:{click.key}")
-
-    async def silenced(self, ack: Ack, body: Body) -> None:
-        """The form of a silence was sent: the same command as if it had been typed in the digest's thread."""
-        view = body.get("view") or {}
-        origin = hush.origin(str(view.get("private_metadata", "")))
-        try:
-            kept = await self.journal.recall(SILENCEABLE, origin.key) if origin is not None else None
-        except JournalDown:
-            await ack(response_action="errors", errors={hush.WHY: DOWN})
-            return
-        read = hush.read((view.get("state") or {}).get("values") or {}, hush.choices(kept or {}))
-        if origin is None or not isinstance(read, Command):
-            wrong = read if isinstance(read, Mapping) else {hush.WHAT: "Open the form again."}
-            await ack(response_action="errors", errors=dict(wrong))
-            return
-        where = _person(body, origin.channel, origin.thread)
-        job = Job(_kind(read), f"view:{view.get('id')}:{view.get('hash')}", to_body(where, read))
-        await self._submitted(ack, job, hush.WHY)
-
-    async def open_form(self, ack: Ack, body: Body) -> None:
-        """The button of a mention without words."""
-        await ack()
-        container = body.get("container") or {}
-        channel = str((body.get("channel") or {}).get("id", ""))
-        origin = form.Origin(channel, str(container.get("thread_ts") or container.get("message_ts") or ""))
-        await self._show_form(str(body.get("trigger_id", "")), origin)
-
-    async def chosen(self, ack: Ack, body: Body) -> None:
-        """A choice in the form: show the command that means the same."""
-        await ack()
-        view = body.get("view") or {}
-        origin = form.origin(str(view.get("private_metadata", "")))
-        filled = form.read((view.get("state") or {}).get("values") or {}, self.catalog)
-        if origin is None or filled.command is None:
-            return
-        shown = form.view(self.catalog, origin, filled.command, name=self.name)
-        try:
-            await self.api.client.views_update(view=shown, view_id=view.get("id"), hash=view.get("hash"))
-        except UNREACHABLE as error:
-            log.info("slack.form.stale", fault=code(error))  # hash_conflict: a newer choice has been shown
-
-    async def options(self, ack: Ack, body: Body) -> None:
-        """Targets for what was typed into the form, where there are too many to list."""
-        await ack(options=list(form.options(self.catalog, str(body.get("value") or ""))))
-
-    async def submitted(self, ack: Ack, body: Body) -> None:
-        """The form was sent: wrong fields are told in it, a good one is a run where it was opened."""
-        view = body.get("view") or {}
-        origin = form.origin(str(view.get("private_metadata", "")))
-        filled = form.read((view.get("state") or {}).get("values") or {}, self.catalog)
-        if origin is None or filled.command is None:
-            await ack(response_action="errors", errors=dict(filled.errors) or {form.TARGET: "Open the form again."})
-            return
-        where = _person(body, origin.channel, origin.thread)
-        job = Job("run", f"view:{view.get('id')}:{view.get('hash')}", to_body(where, filled.command))
-        await self._submitted(ack, job, form.TARGET)
-
     async def ignored(self) -> None:
         """Events that mean nothing to us; without this Slack would send each of them four times."""
 
@@ -259,43 +149,6 @@ class Listener:
         except (Full, JournalDown):
             log.exception("slack.event.untaken", key=job.key)
             return False
-
-    async def _submitted(self, ack: Ack, job: Job, field: str) -> None:
-        """Insert, commit, then let the form close; what could not be kept is told in that field."""
-        try:
-            taken = await self.inbox.take(job)
-        except (Full, JournalDown) as error:
-            log.exception("slack.form.untaken")
-            await ack(response_action="errors", errors={field: BUSY if isinstance(error, Full) else DOWN})
-            return
-        await ack()
-        if taken:
-            self.inbox.go(job)
-
-    async def _show_form(self, trigger: str, origin: form.Origin) -> None:
-        await self._opened(trigger, form.view(self.catalog, origin, name=self.name))
-
-    async def _opened(self, trigger: str, view: Mapping[str, Any]) -> bool:
-        """Open a modal within the trigger's three seconds; whether Slack took it."""
-        try:
-            await self.api.client.views_open(trigger_id=trigger, view=dict(view))
-        except UNREACHABLE as error:
-            log.warning("slack.form.unopened", fault=code(error))
-            return False
-        return True
-
-
-def _kind(command: Command) -> str:
-    if command.word in orders.WORDS:
-        return "order"
-    return "run" if command.word in (Word.RUN, Word.PODS) else "ask"
-
-
-def _person(body: Body, channel: str, thread: str) -> Where:
-    """Who sent a form, answered where it was opened."""
-    user, team = body.get("user") or {}, body.get("team") or {}
-    name = neutral(str(user.get("username") or user.get("name") or ""), 80)
-    return Where(str(team.get("id", "")), str(user.get("id", "")), name, channel, thread=thread)
 
 
 async def _aside(ack: Ack, message: Message) -> None:

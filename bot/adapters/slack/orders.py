@@ -93,3 +93,10 @@ class Orders:
         if command.word is Word.UNSILENCE:
             return plans.unsilenced(await self.silences.end(command.target, standing))
         return plans.silenced(await self.silences.add(silence.parse(command.rest), standing), self.name)
+
+
+def kind_of(command: Command) -> str:
+    """Which handler of the inbox a command is for."""
+    if command.word in WORDS:
+        return "order"
+    return "run" if command.word in (Word.RUN, Word.PODS) else "ask"
