@@ -48,6 +48,7 @@ for pid in $pids; do
     *,cpu,* | *,freezer,*) group=/sys/fs/cgroup/$controllers$path ;;
     *) continue ;;
     esac
+    case " $* " in *" $group/cpu.stat "*) continue ;; esac # parent and child share it, and it counts once
     set -- "$@" "$group/cpu.stat" "$group/cgroup.events" "$group/freezer.state"
   done <"/proc/$pid/cgroup"
 done

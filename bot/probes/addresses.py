@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from bot.core.probe import Facts, Gather, ParseError, Probe, Reading, Scope, Seen
 from bot.core.text import neutral
+from bot.probes._keepalived_look import address
 from bot.probes._text import by_process, insist, joined, need, split_netns
-from bot.probes.keepalived import address
 from bot.probes.netns import NetnsFacts
 
 _DAD_FAILED = 0x08

@@ -5,21 +5,21 @@ often keepalived was on a processor. What it sent or heard of adverts cannot be 
 """
 
 import ipaddress
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from bot.core.probe import Cost, Facts, NoEvidence, ParseError, Probe, Reading, Sampling, Scope, Seen
 from bot.core.text import neutral
 from bot.probes._cgroup import membership
 from bot.probes._keepalived import Router, routers
+from bot.probes._keepalived_look import Addresses, Look, look_at, policy, realtime_priority
 from bot.probes._keepalived_script import GATHER, SCRIPT
-from bot.probes._text import by_process, insist, joined, number, start_time, stat_fields
+from bot.probes._text import insist, joined, number, start_time
 from bot.probes.netns import NetnsFacts
 
 K = TypeVar("K", int, str)
+NOWHERE = Addresses()
 
 
 class VrrpInstance(Facts):
@@ -33,6 +33,13 @@ class VrrpInstance(Facts):
     """What people call that namespace."""
     pid: int
     """keepalived's VRRP process; 0: keepalived does not run, the configuration alone is there."""
+    start_time: int
+    """When it began, in clock ticks since boot (field 22 of /proc/PID/stat); 0: it does not run."""
+    policy: str
+    """How the kernel schedules it (field 41): "other", "fifo", "rr", "batch", "idle", "deadline", "ext", or "policy 9"
+    for a number that has no name; empty: not told."""
+    realtime_priority: int
+    """1 to 99 under "fifo" and "rr" (field 40); else 0."""
     container: str
     """keepalived's container (12 digits); empty: none."""
     unit: str
@@ -73,6 +80,11 @@ class VrrpInstance(Facts):
     """How often its process got a processor during the visit (/proc/PID/schedstat, or context switches)."""
     waited: float | None
     """Seconds of the visit that its process was ready and got no processor (schedstat, run delay)."""
+    waited_since_start: float | None
+    """The same since its process began. What is frozen, or stands still with its machine, does not wait: it is not
+    ready to run. None: not told (a kernel without schedstat)."""
+    slices_since_start: int | None
+    """How often it got a processor since it began: each costs some microseconds of waiting on any host."""
     stopped: bool
     """Whether its process was stopped or its control group frozen at both ends of the visit."""
     throttled: int
@@ -94,62 +106,6 @@ class KeepalivedFacts(Facts):
     """By namespace, then as configured."""
 
 
-@dataclass(slots=True)
-class _Addresses:
-    """The addresses of a namespace, looked through once for however many routers."""
-
-    bare: set[str] = field(default_factory=set)
-    """Without their length."""
-    networks: dict[str, Counter[str]] = field(default_factory=dict)
-    """By interface, how many addresses it has in each network."""
-    network_of: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    """By interface and bare address."""
-
-    @staticmethod
-    def of(rows: Iterable[tuple[str, str]]) -> "_Addresses":
-        found = _Addresses()
-        for interface, address in rows:
-            bare = address.partition("/")[0]
-            found.bare.add(bare)
-            there = found.networks.setdefault(interface, Counter())
-            if (network := _network(address)) and (network in there or len(there) < _MOST_NETWORKS):
-                there[network] += 1
-                found.network_of.setdefault((interface, bare), []).append(network)
-        return found
-
-
-_NOWHERE = _Addresses()
-_MOST_NETWORKS = 64
-
-
-@dataclass(slots=True)
-class _Look:
-    """One reading, taken apart."""
-
-    stats: dict[int, tuple[str, list[str]]] = field(default_factory=dict)
-    runs: dict[int, int] = field(default_factory=dict)
-    waits: dict[int, int] = field(default_factory=dict)
-    switches: dict[int, int] = field(default_factory=dict)
-    groups: dict[int, list[str]] = field(default_factory=dict)
-    spaces: dict[int, str] = field(default_factory=dict)
-    holders: dict[str, int] = field(default_factory=dict)
-    drops: dict[int, int] = field(default_factory=dict)
-    """Of each process's VRRP sockets."""
-    raw: dict[str, int] = field(default_factory=dict)
-    """Drops by the inode of a VRRP socket."""
-    multicast: dict[int, dict[str, int]] = field(default_factory=dict)
-    groups_joined: dict[int, set[str]] = field(default_factory=dict)
-    """Interfaces that joined the group of VRRP, by process."""
-    addresses: dict[str, "_Addresses"] = field(default_factory=dict)
-    """By namespace."""
-    cpu: list[int] = field(default_factory=list)
-    pressure: int = 0
-    throttled: int = 0
-    frozen: bool = False
-    files: dict[int, dict[str, str]] = field(default_factory=dict)
-    main: dict[int, str] = field(default_factory=dict)
-
-
 def parse(readings: Sequence[Reading], seen: Seen) -> KeepalivedFacts:
     """Join the processes with their configuration and what moved. Raises ParseError."""
     seconds = readings[-1].uptime - readings[0].uptime
@@ -158,7 +114,7 @@ def parse(readings: Sequence[Reading], seen: Seen) -> KeepalivedFacts:
     insist(seen, "netns")
     if seconds <= 0:
         raise ParseError(f"{seconds:.2f} seconds between two readings")
-    first, last = _look(readings[0].text), _look(readings[-1].text)
+    first, last = look_at(readings[0].text), look_at(readings[-1].text)
     for pid, files in first.files.items():
         if pid and not any(text.strip() for text in files.values()):
             raise NoEvidence(f"the configuration {neutral(first.main[pid])} of keepalived[{pid}] could not be read")
@@ -181,7 +137,7 @@ def parse(readings: Sequence[Reading], seen: Seen) -> KeepalivedFacts:
     )
 
 
-def _vrrp_process(daemon: int, look: _Look, parents: Mapping[int, int]) -> int:
+def _vrrp_process(daemon: int, look: Look, parents: Mapping[int, int]) -> int:
     """The child with VRRP's raw sockets, else the one of that name, else the youngest; the daemon if childless."""
     children = [pid for pid in look.stats if parents[pid] == daemon]
     holders = {look.holders[inode] for inode in look.raw if inode in look.holders}
@@ -195,15 +151,16 @@ def _vrrp_process(daemon: int, look: _Look, parents: Mapping[int, int]) -> int:
     return daemon
 
 
-def _instance(router: Router, pid: int, first: _Look, last: _Look, seen: Seen) -> VrrpInstance:
+def _instance(router: Router, pid: int, first: Look, last: Look, seen: Seen) -> VrrpInstance:
     netns = first.spaces.get(pid, "") if pid else next(iter(first.addresses), "")
     spaces = joined(seen, "netns")
     known = spaces.namespaces if isinstance(spaces, NetnsFacts) else {}
     member = membership(first.groups.get(pid, ()))
-    here = first.addresses.get(netns, _NOWHERE)
-    begun, ended = here.bare, last.addresses.get(netns, _NOWHERE).bare
+    here = first.addresses.get(netns, NOWHERE)
+    begun, ended = here.bare, last.addresses.get(netns, NOWHERE).bare
     version = ipaddress.ip_address(router.addresses[0]).version if router.addresses else 4
-    same = first.stats.get(pid, ("", []))[1][19:20] == last.stats.get(pid, ("", []))[1][19:20]
+    stat = last.stats.get(pid, ("", []))[1]
+    same = first.stats.get(pid, ("", []))[1][19:20] == stat[19:20]
     runs = _moved(first.runs, last.runs, pid) if same else None
     before, after = first.multicast.get(pid, {}), last.multicast.get(pid, {})
     return VrrpInstance(
@@ -211,6 +168,9 @@ def _instance(router: Router, pid: int, first: _Look, last: _Look, seen: Seen) -
         netns=netns,
         netns_label=known[netns].label if netns in known else f"net:[{netns}]",
         pid=pid,
+        start_time=start_time(stat) if stat else 0,
+        policy=policy(stat),
+        realtime_priority=realtime_priority(stat),
         container=member.container[:12],
         unit=neutral(member.unit, 128),
         interface=neutral(router.interface, 32),
@@ -231,6 +191,8 @@ def _instance(router: Router, pid: int, first: _Look, last: _Look, seen: Seen) -
         adverts_dropped=max(0, last.drops.get(pid, 0) - first.drops.get(pid, 0)),
         runs=runs if runs is not None or not same else _moved(first.switches, last.switches, pid),
         waited=round(wait / 1e9, 3) if same and (wait := _moved(first.waits, last.waits, pid)) is not None else None,
+        waited_since_start=round(last.waits[pid] / 1e9, 3) if same and pid in last.waits else None,
+        slices_since_start=last.runs.get(pid) if same else None,
         stopped=_stopped(first, pid) and _stopped(last, pid),
         throttled=max(0, last.throttled - first.throttled),
     )
@@ -243,7 +205,7 @@ def _moved(before: Mapping[K, int], after: Mapping[K, int], key: K) -> int | Non
     return after[key] - before[key]
 
 
-def _stopped(look: _Look, pid: int) -> bool:
+def _stopped(look: Look, pid: int) -> bool:
     return look.frozen or look.stats.get(pid, ("", ["S"]))[1][0] in ("T", "t")
 
 
@@ -254,137 +216,12 @@ def _steal(before: Sequence[int], after: Sequence[int]) -> float:
     return round(max(0, after[7] - before[7]) / total, 3) if total > 0 else 0.0
 
 
-def _network(address: str) -> str:
-    """Its network; empty for link-local ones, which are everywhere, and for those of one address: they tell nothing."""
-    network = ipaddress.ip_interface(address).network
-    return "" if network.is_link_local or network.prefixlen == network.max_prefixlen else str(network)
-
-
-def _networks(here: _Addresses, router: Router) -> list[str]:
+def _networks(here: Addresses, router: Router) -> list[str]:
     """The networks of the interface by its own addresses, the router's left out."""
     places = (here.network_of.get((router.interface, address), ()) for address in dict.fromkeys(router.addresses))
     virtual = Counter(network for networks in places for network in networks)
     there = here.networks.get(router.interface, Counter())
     return sorted(network for network, many in there.items() if many > virtual[network])
-
-
-# --- one reading ------------------------------------------------------------------------------------------------------
-
-_HEAD = re.compile(r"-- (process|net|host|links|addresses|file)(?: (\d{1,20}|self))?(?: (/.{1,300}))?")
-
-
-def _look(text: str) -> _Look:
-    look = _Look()
-    part, at = "", ("", "")
-    lines: list[str] = []
-    for line in [*text.splitlines(), "-- host"]:
-        if not line.startswith("-- "):
-            lines.append(line)
-            continue
-        _part(look, part, at, lines)
-        head = _HEAD.fullmatch(line)
-        if head is None:
-            raise ParseError(f"expected a part of the answer, got {line[:60]!r}")
-        part, at, lines = head[1], (head[2] or "", head[3] or ""), []
-    if not part or not look.cpu:
-        raise ParseError(f"expected processes and the host's time, got {text[:60]!r}")
-    for inode, drops in look.raw.items():
-        if holder := look.holders.get(inode):
-            look.drops[holder] = look.drops.get(holder, 0) + drops
-    return look
-
-
-def _part(look: _Look, part: str, at: tuple[str, str], lines: Sequence[str]) -> None:
-    match part:
-        case "process":
-            _processes(look, lines)
-        case "net":
-            _net(look, lines)
-        case "host":
-            _host(look, lines)
-        case "links":
-            _links(look, lines)
-        case "addresses":
-            look.addresses[at[0]] = _Addresses.of(row for line in lines if (row := address(line)))
-        case "file":
-            pid = number(at[0])
-            look.main.setdefault(pid, at[1])
-            look.files.setdefault(pid, {})[at[1]] = "\n".join(lines)
-        case _ if any(line.strip() for line in lines):
-            raise ParseError(f"expected a part of the answer, got {lines[0][:60]!r}")
-
-
-def _processes(look: _Look, lines: Sequence[str]) -> None:
-    for pid, file, text in by_process(line for line in lines if line):
-        match file:
-            case "stat":
-                _, command, fields = stat_fields(text)
-                start_time(fields)
-                look.stats[pid] = command, fields
-            case "schedstat":
-                words = text.split()
-                if len(words) == 3:  # noqa: PLR2004 - time, run delay, slices
-                    look.waits[pid], look.runs[pid] = number(words[1]), number(words[2])
-            case "status" if text.startswith(("voluntary", "nonvoluntary")):
-                look.switches[pid] = look.switches.get(pid, 0) + number(text.split()[-1])
-            case "cgroup":
-                look.groups.setdefault(pid, []).append(text)
-
-
-def _net(look: _Look, lines: Sequence[str]) -> None:
-    headers: dict[int, list[str]] = {}
-    interface: dict[tuple[int, str], str] = {}
-    for pid, file, text in by_process(line for line in lines if line):
-        words = text.split()
-        match file:
-            case "net/netstat" if pid not in headers:
-                headers[pid] = words
-            case "net/netstat" if len(words) == len(headers[pid]):
-                values = zip(headers[pid][1:], words[1:], strict=True)
-                look.multicast[pid] = {name: number(value) for name, value in values if "McastPkts" in name}
-            case "net/raw" | "net/raw6" if len(words) > 12:  # noqa: PLR2004 - sl … inode ref pointer drops
-                look.raw[words[9]] = number(words[12])
-            case "net/igmp" if text[:1].isdigit() and len(words) > 1:
-                interface[pid, file] = words[1]
-            case "net/igmp" if words and words[0] == "120000E0" and (pid, file) in interface:
-                look.groups_joined.setdefault(pid, set()).add(interface[pid, file])
-
-
-def _host(look: _Look, lines: Sequence[str]) -> None:
-    for line in lines:
-        words = line.split()
-        match words:
-            case ["cpu", *times]:
-                look.cpu = [number(word) for word in times]
-            case ["some", *_, total] if total.startswith("total="):
-                look.pressure = number(total.removeprefix("total="))
-            case ["nr_throttled", count]:
-                look.throttled += number(count)
-            case ["frozen", "1"] | ["FROZEN"]:
-                look.frozen = True
-
-
-def _links(look: _Look, lines: Sequence[str]) -> None:
-    for line in lines:
-        match line.split():
-            case ["holds", pid, inode]:
-                look.holders.setdefault(inode, number(pid))
-            case [pid, inode]:
-                look.spaces[number(pid)] = str(number(inode))
-
-
-_ADDRESS = re.compile(r"\d{1,9}:\s+(\S{1,40})\s+inet6?\s+(\S{1,60})\s.*")
-
-
-def address(line: str) -> tuple[str, str] | None:
-    """A row of `ip -o addr` as interface and address with its length; None for other rows. Raises ParseError."""
-    found = _ADDRESS.fullmatch(line)
-    if found is None:
-        return None
-    try:
-        return found[1].partition("@")[0], str(ipaddress.ip_interface(found[2]))
-    except ValueError:
-        raise ParseError(f"expected an address, got {found[2][:60]!r}") from None
 
 
 PROBE = Probe(

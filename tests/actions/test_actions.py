@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bot import actions, probes
-from bot.actions import ipvs_prune
+from bot.actions import ipvs_prune, process_realtime
 from bot.core.action import Refused
 from bot.core.probe import Facts, Unknown
 from bot.core.snapshot import Snapshot
@@ -18,6 +18,7 @@ from bot.probes._socket_limits import Limits
 from bot.probes.endpoints import EndpointsFacts
 from bot.probes.identity import IdentityFacts
 from bot.probes.ipvs import IpvsFacts, RealServer, Table
+from bot.probes.keepalived import KeepalivedFacts, VrrpInstance
 from bot.probes.links import Link, LinksFacts
 from bot.probes.netns import Namespace, NetnsFacts
 from bot.probes.qdisc import Qdisc, QdiscFacts
@@ -191,6 +192,28 @@ def directors(owner: str) -> IpvsFacts:
 FILTERS = RpFilterFacts(namespaces={"4026531840": in_force({"all": 0, "default": 0, "eth1": 1})})
 
 
+def router(pid: int, policy: str, **given: Any) -> VrrpInstance:
+    named = {"name": "VI_1", "vrid": 51, "netns_label": "host"}
+    return blank(VrrpInstance, pid=pid, start_time=pid * 100, policy=policy, **named, **given)
+
+
+KEEPALIVED = KeepalivedFacts(
+    running=True,
+    seconds=3.0,
+    steal=0.0,
+    cpu_pressure=0.0,
+    instances=[
+        router(25, "other", unit="keepalived.service"),
+        router(26, "batch", container="0123456789ab"),
+        router(27, "rr", realtime_priority=50),
+        router(28, "deadline"),
+        router(29, ""),
+        router(30, "ext"),
+        blank(VrrpInstance, name="VI_2"),
+    ],
+)
+
+
 def units(manager: str) -> UnitsFacts:
     if manager == "systemd":
         found = [
@@ -215,6 +238,7 @@ def seen(case: dict[str, Any]) -> Snapshot:
         "ipvs": directors(case.get("owner", "")),
         "endpoints": KUBERNETES,
         "rp_filter": FILTERS,
+        "keepalived": KEEPALIVED,
     }
     outcomes: dict[str, Any] = {name: (value,) for name, value in facts.items()}
     outcomes |= {name: Unknown(reason) for name, reason in case.get("without", {}).items()}
@@ -298,6 +322,24 @@ def test_a_server_is_waited_for_by_the_clock(
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (int(bool(says)), "")
     assert says in done.stdout
+
+
+SLEEPS = 'n=0; sleep() { n=$((n + ${GROWS:-0})); [ -z "$GROWS" ] || echo "1 $n 1" >"$FILE"; }; '
+"""A stand-in: while the script sleeps, the process waits so many nanoseconds for a processor."""
+
+
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS.keys())
+@pytest.mark.parametrize(
+    ("grows", "says"),
+    [("0", ""), ("999999999", ""), ("4300000000", "it still waited 4300 ms of 40 s for a processor"), ("", "")],
+    ids=["runs in time", "just in time", "still starves", "a kernel without schedstat"],
+)
+def test_a_process_that_still_waits_is_no_success(tmp_path: Path, shell: list[str], grows: str, says: str) -> None:
+    script = SLEEPS + process_realtime.WATCH.replace("/proc/$1/schedstat", "$FILE")
+    env = {"PATH": "/usr/bin:/bin", "GROWS": grows, "FILE": str(tmp_path / "schedstat")}
+    argv = [*shell, "-c", script, "sh", "25", "40"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr.strip()) == (int(bool(says)), says)
 
 
 UNDONE = [path for path in FILES if yaml.safe_load(path.read_text()).get("plan", {}).get("inverse")]

@@ -1,5 +1,6 @@
 """Actions against real namespaces, a real init script and a stand-in for systemctl: planned, applied, undone."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from bot.core.action import Refused
 from bot.core.answer import Applied, Confirmed, FailedOnHost, Stale
 from bot.core.change import Plan
 from bot.core.snapshot import Snapshot
+from bot.probes.keepalived import KeepalivedFacts, VrrpInstance
 from bot.probes.netns import Namespace, NetnsFacts
 from bot.probes.socket_fds import ProcessSockets, SocketFdsFacts
 from bot.probes.sysctl_net import SysctlFacts
@@ -196,6 +198,104 @@ def test_a_process_is_ended_once_and_never_another_one(tmp_path: Path) -> None:
         assert isinstance(host.apply(host.change(change.plan, id="again")), Stale)
     finally:
         process.kill()
+
+
+def scheduled(pid: int) -> list[str]:
+    """Policy and real-time priority, as the kernel tells them."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return [fields[38], fields[37]]
+
+
+@pytest.fixture
+def daemon() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that sleeps, with a nice value of its own: an ordinary daemon to the scheduler."""
+    process = subprocess.Popen(["nice", "-n", "5", "sleep", "600"])
+    until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n", "it sleeps")
+    yield process
+    process.kill()
+    process.wait()
+
+
+def realtime(pid: int, start: int, policy: str = "other") -> Plan:
+    """The plan for it, with a short while of watching."""
+    router = dict.fromkeys(("interface", "container", "unit"), "") | {
+        "name": "VI_1", "netns": "1", "netns_label": "host", "pid": pid, "start_time": start, "policy": policy,
+        "realtime_priority": 0, "vrid": 51, "priority": 100, "advert_interval": 1.0, "master_down": 3.6,
+        "preempt": True, "joined": True, "multicast_in": 0, "multicast_out": 3, "adverts_dropped": 0, "runs": 3,
+        "waited": 2.0, "waited_since_start": 9.0, "slices_since_start": 9, "stopped": False, "throttled": 3,
+        **{name: [] for name in ("addresses", "held", "passing", "networks", "peers", "tracked")},
+    }  # fmt: skip
+    facts = KeepalivedFacts(
+        running=True, seconds=3.0, steal=0.0, cpu_pressure=0.0, instances=[VrrpInstance.model_validate(router)]
+    )
+    plan = planned("process.realtime", {"pid": pid, "start_time": start}, snapshot(keepalived=facts))
+    chrt, watch = plan.steps
+    return plan.model_copy(update={"steps": (chrt, (*watch[:-1], "2")), "takes": 2})
+
+
+def may_be_realtime() -> bool:
+    tried = ["chrt", "--reset-on-fork", "--rr", "50", "true"]
+    return bool(shutil.which("chrt")) and not subprocess.run(tried, capture_output=True, check=False).returncode
+
+
+needs_realtime = pytest.mark.skipif(not may_be_realtime(), reason="nothing may be real-time in this control group")
+
+
+@needs_realtime
+def test_a_process_is_made_real_time_and_back_again(tmp_path: Path, daemon: subprocess.Popen[bytes]) -> None:
+    host, pid = FileHost(tmp_path), daemon.pid
+    nice = os.getpriority(os.PRIO_PROCESS, pid)
+    assert scheduled(pid) == ["0", "0"]
+    change = host.change(realtime(pid, start_time(pid)), confirm_within=5)
+    applied = host.apply(change)
+    assert isinstance(applied, Applied), applied
+    assert scheduled(pid) == ["2", "50"]
+    told = subprocess.run(["chrt", "-p", str(pid)], check=True, capture_output=True, text=True).stdout
+    assert "SCHED_RESET_ON_FORK" in told, "what it starts is not real-time"
+    until(lambda: host.state(change) == "reverted", "the automatic revert")
+    assert scheduled(pid) == ["0", "0"]
+    assert os.getpriority(os.PRIO_PROCESS, pid) == nice > 0, "its nice value was left alone"
+
+
+@needs_realtime
+def test_a_process_that_somebody_else_made_real_time_is_stale(tmp_path: Path, daemon: subprocess.Popen[bytes]) -> None:
+    host, pid = FileHost(tmp_path), daemon.pid
+    change = host.change(realtime(pid, start_time(pid)))
+    subprocess.run(["chrt", "--fifo", "--pid", "7", str(pid)], check=True)
+    assert isinstance(host.apply(change), Stale)
+    assert scheduled(pid) == ["1", "7"]
+
+
+def test_a_process_that_is_another_one_now_is_left_alone(tmp_path: Path, daemon: subprocess.Popen[bytes]) -> None:
+    host, pid = FileHost(tmp_path), daemon.pid
+    assert isinstance(host.apply(host.change(realtime(pid, start_time(pid) + 1))), Stale)
+    assert scheduled(pid) == ["0", "0"]
+
+
+def test_a_kernel_that_allows_no_real_time_is_a_failure_that_changed_nothing(
+    tmp_path: Path, daemon: subprocess.Popen[bytes], bare_group: Path
+) -> None:
+    (bare_group / "cgroup.procs").write_text(str(daemon.pid))
+    host, pid = FileHost(tmp_path), daemon.pid
+    failed = host.apply(host.change(realtime(pid, start_time(pid))))
+    assert isinstance(failed, FailedOnHost), failed
+    assert "Operation not permitted" in failed.said
+    assert failed.restored
+    assert scheduled(pid) == ["0", "0"]
+
+
+@pytest.fixture
+def bare_group(daemon: subprocess.Popen[bytes]) -> Iterator[Path]:
+    """A control group (version 1) that has no real-time share, as every new one."""
+    root = Path("/sys/fs/cgroup/cpu")
+    if not (root / "cpu.rt_runtime_us").exists() or not os.access(root, os.W_OK):
+        pytest.skip("no control groups here that share out real time (version 1, RT_GROUP_SCHED)")
+    group = root / f"netdiag-test-{os.getpid()}"
+    group.mkdir()
+    yield group
+    with contextlib.suppress(ProcessLookupError):
+        (root / "cgroup.procs").write_text(str(daemon.pid))
+    group.rmdir()
 
 
 # --- services ------------------------------------------------------------------------------------------------------

@@ -196,7 +196,8 @@ def router(name: str = "VI_1", pid: int = 25, netns: str = "1") -> VrrpInstance:
         name=name, netns=netns, netns_label="host", pid=pid, container="", unit="keepalived.service", interface="eth0",
         vrid=51, priority=100, advert_interval=1.0, master_down=3.609, preempt=True, addresses=["192.0.2.10"], held=[],
         passing=[], networks=["192.0.2.0/24"], peers=[], tracked=[], joined=True, multicast_in=3, multicast_out=0,
-        adverts_dropped=0, runs=9, waited=0.0, stopped=False, throttled=0,
+        adverts_dropped=0, runs=9, waited=0.0, stopped=False, throttled=0, start_time=2500, policy="other",
+        realtime_priority=0, waited_since_start=0.01, slices_since_start=900,
     )  # fmt: skip
 
 
