@@ -20,6 +20,9 @@ DRAIN, DRAIN_WATCHED = 45, 5
 """Seconds in which connections must have ended: less where two sync periods are watched afterwards."""
 SYNC = 31
 """Seconds, just more than kube-proxy's sync period (30 s): a server that is put in again shows within two of them."""
+RESTS = 60
+"""Seconds that the server must have stayed as it was seen before it is touched: somebody who puts one in and starts it
+then is not taken for one who forgot it."""
 
 FORWARD = {"Masq": "-m", "Route": "-g"}
 """Repeated in every command: without it `ipvsadm -e` makes NAT direct routing without a word."""
@@ -144,6 +147,7 @@ def _plan(server: RealServer, space: Namespace, owner: str) -> Plan:
         summary=_summary(server, space, only_drain=only_drain),
         impact=_impact(server, only_drain=only_drain),
         not_fixed=_not_fixed(owner, only_drain=only_drain),
+        rests=RESTS,
         takes=patience * (wait in before) + SYNC * len(watch) * (not only_drain),
     )
 
@@ -156,9 +160,12 @@ def _summary(server: RealServer, space: Namespace, *, only_drain: bool) -> str:
 
 def _impact(server: RealServer, *, only_drain: bool) -> str:
     rest = "connections through the other real servers are not touched"
+    calm = f"not before it has stayed as it was seen for {RESTS} s"
     if only_drain:
-        return f"nobody new is sent to {server.address}; its {server.established} open connections go on; {rest}"
-    return f"nobody is sent to {server.address} any more, and it must have no active connection; {rest}"
+        return (
+            f"nobody new is sent to {server.address}; its {server.established} open connections go on; {rest}; {calm}"
+        )
+    return f"nobody is sent to {server.address} any more, and it must have no active connection; {rest}; {calm}"
 
 
 def _not_fixed(owner: str, *, only_drain: bool) -> str:

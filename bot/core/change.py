@@ -55,6 +55,9 @@ class Plan(_Value):
     """What this does not fix, said before anybody approves it."""
     takes: int = Field(default=0, ge=0, le=600)
     """Seconds that its steps may wait on purpose (a drain, a period to watch): the claim holds as much longer."""
+    rests: int = Field(default=0, ge=0, le=600)
+    """Seconds after it was proposed before anything is written: the precondition then proves that what was seen has
+    stayed so for as long, and was not somebody's work half done."""
 
 
 class FollowUp(_Value):
@@ -98,8 +101,9 @@ class Change(_Value):
     def canonical(self) -> bytes:
         """RFC 8785 JSON of the whole change: what is digested, logged and rendered."""
         document = self.model_dump(mode="json", by_alias=True)
-        if not self.plan.takes:  # a change from before plans told it has the digest that it had
-            del document["plan"]["takes"]
+        for later in ("takes", "rests"):  # a change from before plans told them has the digest that it had
+            if not document["plan"][later]:
+                del document["plan"][later]
         return rfc8785.dumps(document)
 
     @property

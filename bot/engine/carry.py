@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.core import answer as said
-from bot.core.approval import Declined, Record, Result, State, claim, intent, release, settle
+from bot.core.approval import Declined, Record, Result, State, claim, intent, release, rest, resting, settle
 from bot.core.change import Change
 from bot.core.errors import AskError, ConfigError
 from bot.core.host import Host, HostFailure
@@ -29,6 +29,8 @@ class Held:
 
     record: Record
     why: str
+    again: float = 0.0
+    """Seconds after which it can be carried out, where that is known."""
 
 
 async def carry_out(bench: Bench, change: str) -> Record | Held:
@@ -41,6 +43,8 @@ async def carry_out(bench: Bench, change: str) -> Record | Held:
         raise AskError(f'no change "{change}"')
     if record.state is not State.APPROVED:
         return Held(record, f"it is {record.state}")
+    if left := rest(record, bench.clock.now()):
+        return Held(record, resting(record, left), again=left)
     host = bench.host(record.change.host)
     standings, ground = await bench.standings(record), await bench.ground(host)
     claimed = await bench.journal.transact(change, lambda at: claim(at, standings, ground, owner=bench.owner))

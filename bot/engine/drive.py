@@ -49,8 +49,11 @@ class Patience:
         """Whether its pause is over."""
         return change not in self._waits or now >= self._waits[change][1]
 
-    def wait(self, change: str, now: float) -> None:
-        """It was held back again."""
+    def wait(self, change: str, now: float, known: float = 0.0) -> None:
+        """It was held back again; `known` seconds, where it is known when it can be carried out."""
+        if known:
+            self._waits[change] = 0.5, now + known
+            return
         pause = min(PATIENCE, 2 * self._waits.get(change, (0.5, 0.0))[0])
         self._waits[change] = pause, now + pause
 
@@ -111,7 +114,7 @@ async def _one(bench: Bench, change: str, patience: Patience) -> None:
         done = await drive_one(bench, change)
         if isinstance(done, Held):
             log.info("change.held", change=change, why=done.why)
-            patience.wait(change, asyncio.get_running_loop().time())
+            patience.wait(change, asyncio.get_running_loop().time(), done.again)
 
     if not await _guarded(bench, change, work):
         patience.wait(change, asyncio.get_running_loop().time())
@@ -142,6 +145,9 @@ async def finish(bench: Bench, change: str) -> Record:
             continue
         if record.state is State.APPROVED:
             done = await drive_one(bench, change)
+            if isinstance(done, Held) and done.again:
+                await asyncio.sleep(min(done.again, PATIENCE))
+                continue
             if isinstance(done, Held) and done.record.state is State.APPROVED:
                 return done.record.model_copy(update={"reason": done.why})
             continue

@@ -99,6 +99,7 @@ def inverse_of(change: Change, new: str, nonce: str, requester: str, policy_vers
             "verify": plan.precondition,
             "summary": f"take back {change.id} ({plan.summary})",
             "not_fixed": "the fault that it was made for may come back",
+            "rests": 0,
         }
     )
     return change.model_copy(

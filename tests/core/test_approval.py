@@ -390,6 +390,27 @@ def test_a_claim_holds_as_long_as_the_plan_takes_and_the_way_there_and_back(take
     assert record.lease == f"2030-05-13T{until}Z"
 
 
+@pytest.mark.parametrize(("rests", "seconds"), [(0, 0), (60, 59), (60, 60), (60, 61), (600, 0)])
+def test_no_claim_before_what_was_seen_has_rested(rests: int, seconds: int) -> None:
+    ready = approved()
+    calm = ready.change.model_copy(update={"plan": ready.change.plan.model_copy(update={"rests": rests})})
+    kept = ready.model_copy(update={"change": calm, "digest": calm.digest})
+    now = approval.moment(calm.created) + timedelta(seconds=seconds)
+    decision = approval.claim(kept, FRESH, replace(ground(), now=now), owner="one")
+    if seconds >= rests:
+        assert moved(decision).state is State.CLAIMED
+    else:
+        assert isinstance(decision, Declined)
+        assert f"{rests - seconds} s to go" in decision.reason
+
+
+def test_a_change_without_rest_has_the_digest_that_it_had_before_there_was_one() -> None:
+    change = approved().change
+    assert b"rests" not in change.canonical()
+    rested = change.model_copy(update={"plan": change.plan.model_copy(update={"rests": 60})})
+    assert b'"rests":60' in rested.canonical()
+
+
 @pytest.mark.parametrize(
     ("standings", "told"),
     [

@@ -4,12 +4,13 @@ import asyncio
 import os
 import re
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.core.approval import Effect, Moved, Record, State
+from bot.core.approval import Effect, Moved, Record, State, moment
 from bot.core.audit import Verdict
 from bot.core.errors import AskError, ConfigError
 from bot.core.halt import HALT
@@ -350,6 +351,49 @@ async def test_a_journal_that_is_down_pauses_the_loop_and_does_not_end_it(world:
         world.journal.down = ""
         await become(world, change, State.DONE)
         driving.cancel()
+
+
+async def test_what_must_have_rested_is_touched_no_earlier_and_only_if_it_stayed_so(world: World) -> None:
+    world.rests = 20
+    bot = world.bot()
+    change = await world.approved(bot)
+    held = await bot.drive_one(change)
+    assert isinstance(held, Held)
+    assert 18 < held.again <= 20
+    assert "must have stayed so for 20 s" in held.why
+    assert (world.shell.sent, (await world.record(change)).state) == ([], State.APPROVED)
+    world.clock.ahead = 20.0
+    world.host.value.write_text("by hand\n")
+    done = await bot.drive_one(change)
+    assert not isinstance(done, Held)
+    assert (done.state, world.host.now_is) == (State.STALE, "by hand"), "somebody was at work on it meanwhile"
+
+
+@pytest.mark.parametrize("way", ["loop", "terminal"])
+async def test_what_must_have_rested_is_waited_for_and_carried_out(world: World, way: str) -> None:
+    world.rests = 2
+    bot = world.bot()
+    change = await world.approved(bot)
+    if way == "terminal":
+        record = await bot.finish(change)
+    else:
+        async with asyncio.TaskGroup() as tasks:
+            driving = tasks.create_task(bot.drive())
+            record = await become(world, change, State.DONE)
+            driving.cancel()
+    claimed = next(event for event in world.journal.events if event.kind == "ChangeClaimed")
+    assert moment(claimed.at) >= moment(record.change.created) + timedelta(seconds=2)
+    assert world.kinds().count("ChangeClaimed") == 1, "nobody tried before it was time"
+
+
+async def test_a_revert_need_not_rest(world: World) -> None:
+    world.rests = 20
+    bot = world.bot()
+    change = await world.approved(bot)
+    world.clock.ahead = 20.0
+    await bot.drive_one(change)
+    back = await bot.revert(change, ALICE)
+    assert (back.change.plan.rests, world.host.now_is) == (0, "new")
 
 
 async def test_a_host_whose_clock_is_off_refuses(world: World) -> None:

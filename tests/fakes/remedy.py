@@ -184,6 +184,8 @@ class World:
         self.served.write_text("old\n")
         self.follows = True
         """Whether what is served follows the value by itself."""
+        self.rests = 0
+        """Seconds that the value must have stayed as it was seen before it is set."""
         self.clock = ShiftClock()
         self.journal = MemoryJournal(self.clock)
         self.directory = OneDirectory()
@@ -260,7 +262,7 @@ class World:
         def set_value(params: ToValue, seen: Snapshot) -> Plan | Refused:
             if self.host.now_is == params.value:
                 return Refused(f"nothing to do: it is {params.value} already")
-            return self.host.plan(params.value)
+            return self.host.plan(params.value).model_copy(update={"rests": self.rests})
 
         def serve(_params: Nothing, seen: Snapshot) -> Plan | Refused:
             read = Check(about="what is served", argv=("cat", str(self.served)), expect="old")

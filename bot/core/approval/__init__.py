@@ -16,6 +16,8 @@ from bot.core.approval.apply import (
     note_effect,
     release,
     resolve_unknown,
+    rest,
+    resting,
     settle,
     still_unknown,
 )
@@ -66,6 +68,8 @@ __all__ = [
     "propose",
     "release",
     "resolve_unknown",
+    "rest",
+    "resting",
     "revoke",
     "settle",
     "stamp",

@@ -21,6 +21,24 @@ lock, tells the same outcome. So what a dead owner left is settled soon.
 """
 
 
+def rest(record: Record, now: datetime) -> float:
+    """Seconds until the change may be claimed, for what its plan wants to have stayed as it was seen; 0: now."""
+    return max(0.0, record.change.plan.rests - (now - moment(record.change.created)).total_seconds())
+
+
+def resting(record: Record, left: float) -> str:
+    """Why it is not carried out yet, for people."""
+    whole = record.change.plan.rests
+    return f"what was seen must have stayed so for {whole} s before anything is written: {left:.0f} s to go"
+
+
+def _not_now(record: Record, ground: Ground) -> str:
+    if ground.halted:
+        return f"stopped by the kill switch: {ground.halted}"
+    left = rest(record, ground.now)
+    return resting(record, left) if left else ""
+
+
 def claim(
     record: Record, standings: Mapping[str, Standing], ground: Ground, *, owner: str, lease: int = LEASE
 ) -> Decision:
@@ -35,8 +53,8 @@ def claim(
         return turn.refuse(turn.late)
     if turn.over:
         return turn.expire()
-    if ground.halted:
-        return turn.refuse(f"stopped by the kill switch: {ground.halted}")
+    if why := _not_now(record, ground):
+        return turn.refuse(why)
     asked = still_asked(turn, ground)
     if isinstance(asked, Denied):
         return turn.refuse(asked.reason)
