@@ -61,7 +61,9 @@ async def serving(app: App, *, stop: asyncio.Event, ready: asyncio.Event) -> Non
     )
     routes = FileAlerts(settings.inventory)
     routes.routing()  # and in this one, before Alertmanager is refused for it
-    intake = Alerts(app.desk, app.journal, front.herald, app.clock, app.inventory, routes, app.meter)
+    intake = Alerts(
+        app.desk, app.journal, front.herald, app.clock, app.inventory, routes, app.meter, shown=app.annals.shown
+    )
     async with reachable(app, policy, front, intake), asyncio.TaskGroup() as tasks:
         telling = [tasks.create_task(kept(work, ready)) for work in (keeper.run, intake.run)]
         loops = [tasks.create_task(app.remedy.drive()), *telling, tasks.create_task(ended(telling, stop))]

@@ -69,6 +69,8 @@ class Look(_Value):
     why: str = ""
     outcome: tuple[str, ...] = ()
     """A line for each host."""
+    critical: bool = False
+    """Whether it found what is critical."""
 
 
 class Group(_Value):
@@ -113,6 +115,11 @@ def name_of(delivery: Delivery, channel: str) -> str:
     """The group's id."""
     text = "\0".join((delivery.receiver, delivery.group, channel))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run_of(group: Group, look: Look) -> str:
+    """The id of the run that a diagnosis is, at every attempt."""
+    return f"r{hashlib.sha256(f'{group.key}:{look.number}'.encode()).hexdigest()[:10]}"
 
 
 def channels(delivery: Delivery, routing: Routing) -> Mapping[str, Sequence[tuple[Alert, Route]]]:

@@ -55,6 +55,11 @@ def outcome(report: Report) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def is_critical(report: Report) -> bool:
+    """Whether something critical was found."""
+    return any(host.status is Status.CRITICAL for host in report.hosts)
+
+
 def _without_findings(host: HostReport) -> str:
     if host.failure is not None:
         return host.failure.reason

@@ -11,6 +11,7 @@ class Ask:
     """One request: who asks, of which hosts (TARGET as typed), with which playbooks (none: all) and params.
 
     `channel` is the id of the channel that gets the answer, "" for none: what it tells is no news to sweeps there.
+    `run` is the run's id where it is not a new one: another attempt at what was begun.
     """
 
     actor: Actor
@@ -18,6 +19,7 @@ class Ask:
     playbooks: tuple[str, ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)
     channel: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)

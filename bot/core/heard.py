@@ -24,11 +24,13 @@ def heard(faults: Iterable[Fault], said: Iterable[Heard], channel: str) -> tuple
 
 def answered(faults: Iterable[Fault], channel: str, at: datetime) -> tuple[Fault, ...]:
     """The faults after a report of a look at `at` was shown to a channel: what it showed is no news there any more."""
+    return tuple(shown([fault], channel, at)[0] if fault.last == at and not fault.under else fault for fault in faults)
+
+
+def shown(faults: Iterable[Fault], channel: str, at: datetime) -> tuple[Fault, ...]:
+    """The faults after a report that shows them was shown to a channel."""
     return tuple(
-        fault.model_copy(update={"told": {**fault.told, channel: _shown(fault, channel, at)}})
-        if fault.last == at and not fault.under
-        else fault
-        for fault in faults
+        fault.model_copy(update={"told": {**fault.told, channel: _shown(fault, channel, at)}}) for fault in faults
     )
 
 

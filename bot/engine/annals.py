@@ -5,17 +5,18 @@ another is about to change, and nothing is told twice in one channel.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from bot.core.fault import Fault
+from bot.core.fault import OVER, Fault
 from bot.core.faults import Asked, Look, live, look
-from bot.core.heard import answered
+from bot.core.heard import answered, shown
 from bot.core.host import Host, Inventory
 from bot.core.report import HostReport, Report
+from bot.core.silence import silenced
 from bot.core.sweep import Tuning
 from bot.core.window import why_inside
 from bot.engine.ports import Clock, JournalDown
@@ -24,6 +25,8 @@ from bot.engine.sweep_ports import History, PlanSource, Visited
 
 log = structlog.get_logger()
 
+Held = Callable[[Host, str], str]
+"""Why something of a host and a finding is put off; "" where nothing is."""
 REMEMBERED = timedelta(days=30)
 """A fault that comes back within this time is one that was opened again; later it is a new one."""
 
@@ -74,6 +77,34 @@ class Annals:
         windows = self.plans.plan().maintenance
         found = {host.name: why_inside(windows, at, host) for host in hosts}
         return {name: why for name, why in found.items() if why}
+
+    async def held(self, hosts: Sequence[Host], at: datetime) -> Held:
+        """Why nothing is told or proposed of which host and finding, in words: maintenance, or a silence. Raises
+        JournalDown.
+        """
+        under, silences = self.maintenance(hosts, at), await self.history.silences(now=at)
+
+        def why(host: Host, finding: str) -> str:
+            if host.name in under:
+                return f"maintenance: {under[host.name]}"
+            over = silenced(silences, host, finding, at)
+            return f"silenced by {over.owner}: {over.why}" if over is not None else ""
+
+        return why
+
+    async def shown(self, report: Report, channel: str) -> None:
+        """Keep that a channel was shown a report, once it was: it is no news to sweeps there. Raises JournalDown."""
+        async with self.turn:
+            at = self.clock.now()
+            seen = {
+                (host.host, sight.fingerprint)
+                for host in report.hosts
+                for sight in look(host, Asked({}), ()).sights.values()
+                if not sight.under
+            }
+            known = await self.known([host.host for host in report.hosts], at)
+            there = [fault for fault in known if fault.stage not in OVER and (fault.host, fault.fingerprint) in seen]
+            await self.history.put_faults(shown(there, channel, at))
 
     async def answered(self, task: Errand, report: Report) -> None:
         """Keep what an ask saw, and that its channel was told. A store that is down keeps no answer from anybody."""

@@ -1,6 +1,6 @@
 """What may every front end ask of netdiag? One desk: diagnose, approve, deny, revert, halt, resume."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,13 +18,16 @@ from bot.core.report import HostReport, Report
 from bot.core.selector import select
 from bot.core.snapshot import Snapshot, Visit
 from bot.engine import halt
-from bot.engine.annals import Annals
+from bot.engine.annals import Annals, Held
 from bot.engine.diagnose import Observer, read_all
-from bot.engine.offers import offered
+from bot.engine.offers import offered, waiting
 from bot.engine.pods import PROBES, table
 from bot.engine.ports import Clock, Journal, JournalDown
 from bot.engine.reading import errand, few, read, refused_keys, remember, reported, run_id
 from bot.engine.remedy import Remedy
+
+NOBODY = frozenset({"alert"})
+"""Actors that no person is: what waits already is not proposed for them again, nor what is put off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,18 @@ class DutyDesk:
 
         Raises AskError for an unknown target, playbook or parameter, before any host is touched.
         """
-        task = errand(self.inventory, self.playbooks, ask, run_id(self.clock), self.clock.now())
+        run = ask.run or run_id(self.clock)
+        task = errand(self.inventory, self.playbooks, ask, run, self.clock.now())
+        nobody = ask.actor.kind in NOBODY
+        standing = await waiting(self.journal, self.clock) if nobody else None
+        held = await self._held(task.hosts) if nobody else None
 
         async def each(host: Host, seen: Visit, report: HostReport) -> HostReport:
             if not isinstance(seen, Snapshot):
                 return report
-            proposals = await offered(self.remedy, self.playbooks, host, seen, report.findings, ask.actor, task.run)
+            proposals = await offered(
+                self.remedy, self.playbooks, host, seen, report.findings, ask.actor, task.run, standing, held
+            )
             return report.model_copy(update={"proposals": proposals})
 
         hosts = await read(self.observer, task, tell, at_once=self.concurrency, each=each)
@@ -62,6 +71,10 @@ class DutyDesk:
         if self.annals is not None:
             await self.annals.answered(task, report)
         return report
+
+    async def _held(self, hosts: Sequence[Host]) -> Held | None:
+        """Why nothing is proposed on which host for which finding, where nobody asked."""
+        return await self.annals.held(hosts, self.clock.now()) if self.annals is not None else None
 
     async def pods(self, ask: Ask, tell: Callable[[Progress], None]) -> PodsReport:
         """Read the hosts, and give each as a table of its network namespaces and pods. Raises AskError."""

@@ -33,6 +33,10 @@ class Mute:
         """The log has it."""
         return None
 
+    async def adopt(self, _receipt: Receipt, _run: str) -> bool:
+        """There is no thread."""
+        return True
+
     async def diagnosed(self, _receipt: Receipt, _report: Report) -> bool:
         """There is no thread."""
         return True

@@ -10,8 +10,9 @@ from bot.core.playbook import Playbook
 from bot.core.policy import Actor
 from bot.core.report import Finding, Proposal
 from bot.core.snapshot import Snapshot
+from bot.engine.annals import Held
 from bot.engine.ports import Clock, Journal
-from bot.engine.propose import proposal_of
+from bot.engine.propose import Wish, proposal_of, withheld
 from bot.engine.remedy import Remedy
 
 Waiting = Mapping[str, Proposal]
@@ -27,10 +28,12 @@ async def offered(  # noqa: PLR0917 - what is offered, on what was seen, for who
     actor: Actor,
     run: str,
     waiting: Waiting | None = None,
+    held: Held | None = None,
 ) -> tuple[Proposal, ...]:
     """One proposal per distinct offer of the root causes; symptoms that a root cause explains wait for its cure.
 
-    What is among `waiting` is not proposed again: the proposal that stands is given.
+    What is among `waiting` is not proposed again: the proposal that stands is given. What is `held` is not proposed
+    at all, and says why.
     """  # fmt: skip
     proposals: dict[str, Proposal] = {}
     for finding in findings:
@@ -42,6 +45,10 @@ async def offered(  # noqa: PLR0917 - what is offered, on what was seen, for who
                 continue
             stands = (waiting or {}).get(_key(host.name, finding.fingerprint, offer.action, offer.params))
             revision = playbooks[finding.playbook].revision
+            why = held(host, finding.id) if held else ""
+            if stands is None and why:
+                proposals[key] = withheld(Wish(finding, offer, seen, host, actor, run, revision), why)
+                continue
             proposals[key] = stands or await remedy.propose(finding, offer, seen, host, actor, run, revision)
     return tuple(proposals.values())
 

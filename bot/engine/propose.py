@@ -46,15 +46,15 @@ async def propose(bench: Bench, wish: Wish) -> Proposal:
     """Plan the offer against what was seen and store it as PENDING. A proposal that cannot be says why (`refused`)."""
     plan = _planned(bench, wish.offer, wish.seen)
     if isinstance(plan, Refused):
-        return _refused(wish, plan.reason)
+        return withheld(wish, plan.reason)
     if wish.host.transport == "replay":
-        return _refused(wish, f"{wish.host.name} is a recorded visit: it can be read, not changed", plan)
+        return withheld(wish, f"{wish.host.name} is a recorded visit: it can be read, not changed", plan)
     try:
         ground = await bench.ground(wish.host)
         draft = _change(bench, wish, plan, ground.policy)
         return await submit(bench, draft, wish.actor, run=wish.run, finding=wish.finding)
     except (ConfigError, JournalDown, ValueError) as fault:
-        return _refused(wish, str(fault), plan)
+        return withheld(wish, str(fault), plan)
 
 
 async def submit(bench: Bench, draft: Change, actor: Actor, *, run: str, finding: Finding | None) -> Proposal:
@@ -130,7 +130,7 @@ def _plain(params: Any) -> dict[str, Any]:
     return {str(key): list(value) if isinstance(value, tuple) else value for key, value in dict(params).items()}
 
 
-def _refused(wish: Wish, reason: str, plan: Plan | None = None) -> Proposal:
+def withheld(wish: Wish, reason: str, plan: Plan | None = None) -> Proposal:
     """A proposal that is none: no change was stored. Without a plan the risk is not known, so the highest is told."""
     return Proposal(
         change="",

@@ -310,6 +310,12 @@ class Herald(Protocol):
         """A short message: runs missed, a summary of what was held back, an alert."""
         ...
 
+    async def adopt(self, receipt: Receipt, run: str) -> bool:
+        """Make the thread of a message that stands a run's, which has no more to tell: the cards of its changes go
+        there. False when the chat did not take it: it is tried again.
+        """
+        ...
+
     async def diagnosed(self, receipt: Receipt, report: Report) -> bool:
         """The report of a run into the thread of a message that stands (an alert's): its thread is the run's from now
         on, details and the cards of its changes once each. False when the chat did not take it: it is told again.

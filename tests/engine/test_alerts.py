@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +14,21 @@ from bot.core.alert_route import Match, Route, Routing
 from bot.core.ask import Ask, Progress
 from bot.core.errors import AskError, ConfigError
 from bot.core.host import Host, Inventory
-from bot.core.report import HostReport, Report, Status
+from bot.core.report import HostReport, Proposal, Report, Status
+from bot.core.sweep import Plan, Silence
+from bot.core.window import Window
 from bot.engine.alerts import Alerts
+from bot.engine.desk import DutyDesk
 from bot.engine.intake import ROOM, Full
 from bot.engine.ports import JournalDown
 from tests.fakes.alerts import alert, delivery
 from tests.fakes.chat import Chat
 from tests.fakes.clock import FakeClock
+from tests.fakes.fleet import Fleet
 from tests.fakes.journal import MemoryJournal
+from tests.fakes.remedy import INVENTORY as CURABLE
 from tests.fakes.remedy import Count, Dying, Killed
+from tests.fakes.remedy import World as Patient
 
 INVENTORY = Inventory(hosts={name: Host(name=name, address=name) for name in ("node-3", "node-4")})
 ROUTE = Route("net", (Match("alertname", "Down"),), channel="C0NET", playbooks=("conntrack",), owner="alice")
@@ -33,15 +41,16 @@ class Doctor:
 
     asked: list[Ask] = field(default_factory=list)
     fault: Exception | None = None
+    status: dict[str, Status] = field(default_factory=dict)
+    """What a host is, where it is not well."""
 
     async def diagnose(self, ask: Ask, tell: Callable[[Progress], None]) -> Report:
         self.asked.append(ask)
-        run = f"r{len(self.asked)}"
-        tell(Progress(run, 0, 1, "reading"))
+        tell(Progress(ask.run, 0, 1, "reading"))
         if self.fault is not None:
             raise self.fault
-        hosts = tuple(HostReport(host=name, status=Status.OK) for name in ask.target.split(","))
-        return Report(run=run, started="2030-05-13T09:00:00Z", seconds=1, hosts=hosts)
+        hosts = tuple(HostReport(host=name, status=self.status.get(name, Status.OK)) for name in ask.target.split(","))
+        return Report(run=ask.run, started="2030-05-13T09:00:00Z", seconds=1, hosts=hosts)
 
 
 @dataclass
@@ -90,7 +99,7 @@ async def test_an_alert_is_told_diagnosed_and_answered_in_its_thread(world: Worl
     (ask,) = world.doctor.asked
     assert (ask.target, ask.playbooks) == ("node-3,node-4", ("conntrack",))
     assert (ask.actor.key, ask.actor.owner) == ("alert:net", "alice")
-    assert world.chat.threads == {f"ts-{key}": ["r1"]}
+    assert world.chat.threads == {f"ts-{key}": [ask.run]}
     assert (bot.intake.waiting, bot.intake.open) == (0, 0)
 
 
@@ -210,6 +219,57 @@ async def test_what_is_over_the_hours_messages_waits_and_is_summed_up_and_nothin
     assert (bot.intake.open, dict((await bot.intake.index()).untold)) == (0, {})
 
 
+async def test_what_is_critical_is_told_over_the_hours_messages_up_to_as_many_again(world: World) -> None:
+    world.routes.table = replace(world.routes.table, messages_per_hour=2)
+    world.doctor.status = {"node-4": Status.CRITICAL}
+    bot = world.bot()
+    for number in range(8):
+        host = "node-3" if number % 2 == 0 else "node-4"
+        await bot.take(delivery(alert(instance=host, device=str(number)), group=f"g{number}"))
+    await bot.settle()
+    told = [lines[-1].partition(":")[0] for _, lines in world.messages.values()]
+    assert told == ["node-3", "node-4", "node-4", "node-4"], "one critical waits: the guard in a storm"
+    (held,) = [told for key, told in world.chat.told.items() if key.startswith("alerts-held")]
+    assert len(held[1]) == 4
+    assert sum(len(runs) for runs in world.chat.threads.values()) == 4
+    world.clock.tick(3_601)
+    await bot.settle()
+    assert len(world.messages) == 7, "two, and the critical one over them"
+    assert len(world.doctor.asked) == 8, "each was read once, and what waited for room was not read again"
+
+
+async def test_what_waits_for_room_is_read_ahead_only_as_far_as_the_hours_diagnoses_go(world: World) -> None:
+    world.routes.table = replace(world.routes.table, messages_per_hour=1, diagnoses_per_hour=2)
+    bot = world.bot()
+    for number in range(4):
+        await bot.take(delivery(alert(instance="node-3"), group=f"g{number}"))
+    await bot.settle()
+    assert len(world.doctor.asked) == 2
+    world.clock.tick(3_601)
+    for _ in range(4):
+        await bot.settle()
+        world.clock.tick(3_601)
+    assert len(world.doctor.asked) == 4
+    assert not any("not diagnosed" in line for _, lines in world.messages.values() for line in lines)
+
+
+async def test_a_channel_is_told_of_what_it_was_shown_and_not_before(world: World) -> None:
+    shown: list[tuple[str, str]] = []
+
+    async def keep(report: Report, channel: str) -> None:
+        shown.append((report.run, channel))
+
+    bot = world.bot(shown=keep)
+    world.chat.down = True
+    await bot.take(delivery(alert(instance="node-3")))
+    await bot.settle()
+    (ask,) = world.doctor.asked
+    assert (ask.channel, shown) == ("", [])
+    world.chat.down = False
+    await bot.settle()
+    assert shown == [(ask.run, "C0NET")]
+
+
 async def test_the_hours_budget_outlives_the_process(world: World) -> None:
     world.routes.table = replace(world.routes.table, messages_per_hour=1)
     for number in range(2):
@@ -298,6 +358,123 @@ async def _killed(world: World, at: int) -> str:
     assert len(world.doctor.asked) <= 2 + (died in READ_AND_UNSTORED), died
     assert (bot.intake.waiting, bot.intake.open) == (0, 0), died
     return died
+
+
+# --- changes that come up ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Ward:
+    """One host with one fault that a change would cure, and the desk that proposes it."""
+
+    world: World
+    fleet: Fleet
+    host: Patient
+
+    def bot(self, **ports: Any) -> Alerts:
+        journal = ports.pop("journal", self.world.journal)
+        remedy = self.host.bot(journal=journal, clock=self.world.clock)
+        eyes: Any = self.fleet.eyes
+        desk = DutyDesk(
+            CURABLE, self.fleet.playbooks, eyes, journal, remedy, self.world.clock, annals=self.fleet.annals()
+        )
+        return self.world.bot(**{"desk": desk, "journal": journal, "inventory": CURABLE, **ports})
+
+    @property
+    def proposals(self) -> list[Proposal]:
+        found = [host.proposals for report in self.world.chat.reports.values() for host in report.hosts]
+        return [proposal for proposals in found for proposal in proposals]
+
+
+def ward_of(world: World, place: Path) -> Ward:
+    host = Patient(place)
+    fleet = Fleet(playbooks={"values": host.playbook})
+    fleet.clock = world.clock
+    fleet.eyes.hosts = {"node-3": lambda: replace(host.snapshot(), taken=world.clock.now())}
+    world.routes.table = Routing((replace(ROUTE, playbooks=()),))
+    return Ward(world, fleet, host)
+
+
+@pytest.fixture
+def ward(world: World, tmp_path: Path) -> Ward:
+    return ward_of(world, tmp_path / "host")
+
+
+async def test_a_change_that_waits_already_is_not_proposed_again_for_an_alert(ward: Ward) -> None:
+    bot = ward.bot()
+    for group in ("one", "two"):
+        await bot.take(delivery(alert(instance="node-3"), group=group))
+        await bot.settle()
+    (record,) = ward.world.journal.records.values()
+    assert [proposal.change for proposal in ward.proposals] == [record.change.id] * 2
+    assert record.change.requester == "alice"
+
+
+async def test_killed_at_any_write_no_change_waits_without_a_thread_that_has_its_card(tmp_path: Path) -> None:
+    """Whatever an attempt proposed before it was killed has a thread in the end, and nothing is proposed twice."""
+    at, dead = 1, True
+    while dead:
+        world = World()
+        ward = ward_of(world, tmp_path / str(at))
+        bot = ward.bot(journal=Dying(world.journal, Count(at)))
+        try:
+            await bot.take(CALLS[0])
+            await bot.settle()
+            dead = False
+        except* Killed:
+            bot = ward.bot()
+            await bot.take(CALLS[0])
+            await bot.settle()
+        (record,) = world.journal.records.values()
+        threads = {run for runs in world.chat.threads.values() for run in runs}
+        assert record.run in threads, at
+        assert [proposal.change for proposal in ward.proposals] == [record.change.id], at
+        at += 1
+    assert at > 15, "there is something to die at"
+
+
+async def test_a_diagnosis_that_is_given_up_leaves_its_changes_a_thread(ward: Ward) -> None:
+    real = ward.bot().desk
+
+    class Broken:
+        """The diagnosis breaks once its changes are stored."""
+
+        async def diagnose(self, ask: Ask, tell: Callable[[Progress], None]) -> Report:
+            await real.diagnose(ask, tell)
+            raise RuntimeError("a bug")
+
+    bot = ward.bot(desk=Broken())
+    await bot.take(delivery(alert(instance="node-3")))
+    with structlog.testing.capture_logs():
+        for _ in range(5):
+            await bot.settle()
+    ((key, (_, lines)),) = ward.world.messages.items()
+    assert "begun 3 times" in lines[-1]
+    (record,) = ward.world.journal.records.values()
+    assert ward.world.chat.adopted == {f"ts-{key}": [record.run]}
+    assert bot.intake.open == 0
+
+
+@pytest.mark.parametrize("what", ["maintenance", "silence"])
+async def test_under_maintenance_or_a_silence_an_alert_is_diagnosed_and_proposes_nothing(ward: Ward, what: str) -> None:
+    now = ward.world.clock.now()
+    if what == "maintenance":
+        ward.fleet.plans.now = Plan(maintenance=(Window("new kernel", "node-3", now, now + timedelta(hours=1)),))
+    else:
+        hush = Silence("s1", "node-3", "*", "slack:U1", "we know", now, now + timedelta(hours=1))
+        await ward.fleet.history.silence(hush)
+    bot = ward.bot()
+    await bot.take(delivery(alert(instance="node-3")))
+    await bot.settle()
+    (proposal,) = ward.proposals
+    assert (
+        proposal.refused == {"maintenance": "maintenance: new kernel", "silence": "silenced by slack:U1: we know"}[what]
+    )
+    assert not ward.world.journal.records
+    ward.world.clock.tick(3_601)
+    await bot.take(delivery(alert(instance="node-3"), group="after"))
+    await bot.settle()
+    assert len(ward.world.journal.records) == 1
 
 
 async def test_a_delivery_that_was_not_acknowledged_leaves_no_trace_but_a_free_slot(world: World) -> None:

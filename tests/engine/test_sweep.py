@@ -261,6 +261,21 @@ async def test_an_answer_in_the_channel_is_no_news_to_sweeps_there(fleet: Fleet)
     assert fleet.herald.news("C2") == NEW
 
 
+async def test_a_report_that_was_shown_is_no_news_to_sweeps_there_from_then_on(fleet: Fleet) -> None:
+    fleet.eyes.hosts = {"node-1": full(80), "node-2": UNREADABLE}
+    report = await fleet.ask()
+    await fleet.sweeper.annals.shown(report, "C1")
+    await fleet.sweep()
+    assert fleet.herald.told()[0].quiet
+    fleet.eyes.hosts = {}
+    await fleet.sweep()
+    assert [news for news, _, _ in fleet.herald.news()] == ["resolved"]
+    await fleet.sweeper.annals.shown(report, "C1")
+    fleet.eyes.hosts = {"node-1": full(80)}
+    await fleet.sweep()
+    assert [news for news, _, _ in fleet.herald.news()] == ["resolved", "reopened"], "what is over is not shown again"
+
+
 async def test_an_answer_about_one_port_resolves_nothing_elsewhere(fleet: Fleet) -> None:
     fleet.eyes.hosts = {"node-1": full(80)}
     await fleet.sweep()

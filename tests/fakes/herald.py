@@ -31,6 +31,7 @@ class FakeHerald:
         self.messages: dict[str, Message] = {}
         """By key, in the order in which they were first posted."""
         self.progressed: list[Progress] = []
+        self.adopted: list[str] = []
         self.after_tell = lambda: None
         """Called when a digest stands and nobody knows yet that it does."""
 
@@ -64,6 +65,10 @@ class FakeHerald:
         message = self.messages.setdefault(key, Message(channel))
         message.title, message.lines = title, tuple(lines)
         return Receipt(channel, key)
+
+    async def adopt(self, receipt: Receipt, run: str) -> bool:
+        self.adopted.append(run)
+        return True
 
     async def diagnosed(self, receipt: Receipt, report: Report) -> bool:
         if self.deaf:

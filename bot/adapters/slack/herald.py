@@ -134,6 +134,16 @@ class SlackHerald:
 
         return await self._try(channel, key, post)
 
+    async def adopt(self, receipt: Receipt, run: str) -> bool:
+        """The thread of a message that stands is a run's from now on; the cards of its changes are posted."""
+
+        async def keep() -> bool:
+            await Thread(receipt.channel, receipt.ts).keep(self.journal, run)
+            await self._release({run})
+            return True
+
+        return bool(await self._try(receipt.channel, f"adopted:{run}", keep))
+
     async def diagnosed(self, receipt: Receipt, report: Report) -> bool:
         """A report into the thread of a message that stands: its verdict, evidence, and the cards of its changes."""
         key = f"diagnosed:{report.run}"

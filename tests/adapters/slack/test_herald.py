@@ -260,6 +260,16 @@ async def test_a_diagnosis_goes_into_the_thread_of_what_was_said(bot: Bot) -> No
     assert len(thread) == 3
 
 
+async def test_what_was_given_up_leaves_the_cards_of_its_changes_in_the_thread_of_what_was_said(bot: Bot) -> None:
+    receipt = await herald(bot).say("C0NETOPS", "alert:1", "NodeDown", [])
+    assert receipt is not None
+    await bot.desk.propose("carol", "r9", id="c0alert00")
+    for _ in range(2):
+        assert await herald(bot).adopt(receipt, "r9")
+    card = await bot.card("c0alert00")
+    assert [one.ts for one in bot.slack.thread("#netops", receipt.ts)] == [card.ts]
+
+
 async def test_what_was_resolved_by_a_change_is_told_in_the_digest(bot: Bot) -> None:
     await herald(bot).begin(SWEEP, "r1", KEY, START)
     await bot.desk.propose("carol", "r1", id="c0sweep00", fingerprint="f-node-3")
