@@ -60,8 +60,9 @@ Routes = Mapping[tuple[str, str], Handler]
 
 def allowed(request: web.BaseRequest, token: str) -> bool:
     """Whether the request carries the token, compared in a time that tells nothing of it."""
-    kind, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+    kind, _, said = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    given = said.strip().encode("utf-8", "surrogateescape")  # the bytes as they came, whether they are text or not
+    return kind.lower() == "bearer" and hmac.compare_digest(given, token.encode())
 
 
 def address(listen: str) -> tuple[str, int]:

@@ -389,6 +389,18 @@ async def test_refusals_are_logged_seldom_and_never_with_a_token(serve: Serve) -
         assert TOKEN not in str(logs)
 
 
+async def test_a_token_that_is_no_text_is_a_wrong_one_and_breaks_nothing(serve: Serve) -> None:
+    """Nobody who lacks the token fills the log with tracebacks, or reads in one what it was compared with."""
+    async with serve(metrics_token=TOKEN) as served:
+        with capture_logs() as logs:
+            for path in ("POST /alerts", "GET /metrics"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+                writer.write(path.encode() + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n")
+                assert (await _rest(reader)).startswith(b"HTTP/1.1 401 ")
+                writer.close()
+        assert [line["event"] for line in logs] == ["http.refused"] * 2
+
+
 async def test_a_handler_that_breaks_is_a_500_that_says_nothing(tmp_path: Path) -> None:
     async def broken(_request: Any) -> Any:
         raise RuntimeError("a secret")
