@@ -8,6 +8,7 @@ import asyncio
 import platform
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -87,12 +88,16 @@ class Metrics:
         self._figure(name, labels).set(value)
 
     def replace(self, name: str, values: Mapping[tuple[str, ...], float], /) -> None:
-        """Say what all of a gauge's levels are now, by their labels in order; what is not there is gone."""
+        """Say what all of a gauge's levels are now, by their labels in order; what is not there is gone. What is over
+        `MOST` is told as its sum.
+        """
         self._figures[name].clear()
         self._seen[name].clear()
         _, labels = GAUGES[name]
-        for words, value in values.items():
+        for words, value in islice(values.items(), MOST):
             self.set(name, value, **dict(zip(labels, words, strict=True)))
+        if len(values) > MOST and not name.endswith("_seconds"):  # moments add up to nothing
+            self.set(name, sum(islice(values.values(), MOST, None)), **dict.fromkeys(labels, "other"))
 
     def _figure(self, name: str, labels: Mapping[str, str]) -> Any:
         figure = self._figures[name]

@@ -294,6 +294,13 @@ def test_a_level_that_is_gone_is_not_told_any_more() -> None:
     assert metrics.registry.get_sample_value("netdiag_findings_open", {"finding": "b", "severity": "warning"}) is None
 
 
+def test_levels_beyond_the_most_are_told_as_their_sum() -> None:
+    metrics = Metrics()
+    metrics.replace("findings_open", {(f"f{number}", "warning"): 2 for number in range(MOST + 100)})
+    other = {"finding": "other", "severity": "other"}
+    assert metrics.registry.get_sample_value("netdiag_findings_open", other) == 200
+
+
 def test_no_figure_has_a_label_for_hosts_or_words() -> None:
     for told in (COUNTERS, HISTOGRAMS, GAUGES):
         for name, (about, labels) in told.items():
