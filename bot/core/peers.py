@@ -1,8 +1,9 @@
 """Which host is not like the others of its role: ten times their numbers, or a kernel setting that none of them has?"""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import median
+from math import inf, isfinite
 
 from bot.core.drift import Deed
 from bot.core.insight_kinds import DIFFERS, OUTLIER, found
@@ -47,14 +48,14 @@ def outliers(role: str, group: Sequence[HostReport], norms: Sequence[Norm]) -> I
         for measure in host.measures:
             by_key.setdefault(measure.key, {})[host.host] = measure
     for key, have in by_key.items():
+        ordered = sorted(measure.value for measure in have.values())
         for name, measure in have.items():
             if measure.value <= 0 or measure.value < _notable(measure):
                 continue
             own = learnt.get((f"host:{name}", key))
             if own is not None and measure.value <= USUAL * own.high:
                 continue
-            others = [other.value for peer, other in have.items() if peer != name]
-            held = _against(measure, others, role, learnt.get((f"role:{role}", key)), own)
+            held = _against(measure, ordered, role, learnt.get((f"role:{role}", key)), own)
             if held is not None:
                 yield name, _outlier(name, measure, role, *held)
 
@@ -66,17 +67,19 @@ def _notable(measure: Measure) -> float:
 
 
 def _against(
-    measure: Measure, others: Sequence[float], role: str, usual: Norm | None, own: Norm | None
+    measure: Measure, ordered: Sequence[float], role: str, usual: Norm | None, own: Norm | None
 ) -> tuple[float, str] | None:
     """What is ordinary, and whose ordinary that is; None for a value that is ordinary itself, or cannot be held
-    against anything.
+    against anything. `ordered` are the values of the whole role, its own among them.
     """
-    value = measure.value
-    if len(others) >= PEERS:
-        middle = median(others)
-        spread = _SCALE * median(abs(other - middle) for other in others)
-        far = value >= TIMES * middle and value - middle >= APART * spread
-        return (middle, f"its {len(others)} peers of role {role} (median)") if far else None
+    value, peers = measure.value, len(ordered) - 1
+    if peers >= PEERS:
+        middle = _middle_without(ordered, value)
+        if value < TIMES * middle:  # nearly all: nothing that grows with the role is done for each of its hosts
+            return None
+        spread = _SCALE * _middle_without(sorted(abs(other - middle) for other in ordered), value - middle)
+        far = value - middle >= APART * spread
+        return (middle, f"its {peers} peers of role {role} (median)") if far else None
     if usual is not None:
         far = value >= TIMES * usual.middle and value >= USUAL * usual.high
         return (usual.middle, f"role {role} as a rule (median of {usual.count} visits)") if far else None
@@ -85,9 +88,17 @@ def _against(
     return None
 
 
+def _middle_without(ordered: Sequence[float], value: float) -> float:
+    """The median of the others, where one of these, least first, is `value`."""
+    here, left = bisect_left(ordered, value), len(ordered) - 1
+    low, high = (ordered[at + (at >= here)] for at in ((left - 1) // 2, left // 2))
+    return low if left % 2 else (low + high) / 2
+
+
 def _outlier(host: str, measure: Measure, role: str, ordinary: float, whose: str) -> Finding:
     place = spoken(measure.scope)
-    times = f"{amount(measure.value / ordinary)} times the " if ordinary > 0 else ""
+    times = measure.value / ordinary if ordinary > 0 else inf
+    said = f"{amount(times)} times the " if isfinite(times) else "against "
     name = measure.title or measure.id
     return found(
         OUTLIER,
@@ -97,14 +108,14 @@ def _outlier(host: str, measure: Measure, role: str, ordinary: float, whose: str
         playbook=measure.playbook,
         scope={"measure": measure.id, **measure.scope},
         summary=f"{name}{' of ' + place if place else ''}: {amount(measure.value)}, "
-        f"{times or 'against '}{amount(ordinary)} of {whose}",
+        f"{said}{amount(ordinary)} of {whose}",
         cause=f"Hosts of role {role} do the same work, so they should hold about as much. Where one holds ten times as "
         "much, it gets more than its share (a balancer's weights, a client that sticks to one server), or it does not "
         "give back what the others do. Look at what it has that they have not before it becomes a fault.",
         evidence={
             "value": measure.value,
             "ordinary": ordinary,
-            "times": measure.value / ordinary if ordinary > 0 else None,
+            "times": times if isfinite(times) else None,
             "role": role,
             "unit": measure.unit,
         },
@@ -119,13 +130,13 @@ def differing(role: str, group: Sequence[HostReport], deeds: Sequence[Deed]) -> 
             by_key.setdefault(key, {})[host.host] = value
     for key, have in by_key.items():
         common, _ = Counter(have.values()).most_common(1)[0]
-        same = [host for host, value in have.items() if alike(key, value, common)]
+        same = {host: None for host, value in have.items() if alike(key, value, common)}
         if len(same) < PEERS or len(same) < MAJORITY * len(have):
             continue
         for name, value in have.items():
             if name not in same:
                 deed = next((deed for deed in deeds if (deed.host, deed.key, deed.value) == (name, key, value)), None)
-                yield name, _differs(name, key, (value, common), (role, same), deed)
+                yield name, _differs(name, key, (value, common), (role, tuple(same)), deed)
 
 
 def _differs(

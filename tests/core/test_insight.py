@@ -1,9 +1,13 @@
 """Is a limit called ahead, an outlier and an odd setting named, and is nothing said where nothing was seen?"""
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from statistics import median
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.core.drift import Deed
 from bot.core.host import Cause, HostFailure
@@ -130,6 +134,44 @@ def test_a_host_with_ten_times_its_peers_is_an_outlier() -> None:
 )
 def test_what_is_no_outlier(hosts: list[HostReport], why: str) -> None:
     assert not insights(hosts, Past(), WEB, NOW, HORIZON), why
+
+
+@given(st.lists(st.one_of(st.integers(0, 5_000), st.floats(0, 1e9)), min_size=5, max_size=12))
+def test_an_outlier_has_ten_times_the_median_of_the_others_and_lies_six_spreads_away(values: list[float]) -> None:
+    roles = {f"web-{number}": "web" for number in range(len(values))}
+    hosts = [report(name, sockets(value)) for name, value in zip(roles, values, strict=True)]
+    far = set()
+    for name, value in zip(roles, values, strict=True):
+        others = [other for peer, other in zip(roles, values, strict=True) if peer != name]
+        middle = median(others)
+        spread = 1.4826 * median(abs(other - middle) for other in others)
+        if value >= 100 and value >= 10 * middle and value - middle >= 6 * spread:
+            far.add(name)
+    assert set(insights(hosts, Past(), roles, NOW, HORIZON)) == far
+
+
+def test_a_role_costs_as_much_as_it_has_hosts_and_not_their_square() -> None:
+    """Everything else of the bot waits meanwhile: a thousand hosts held it up for longer than Slack waits."""
+
+    def steps(count: int) -> int:
+        roles = {f"web-{number}": "web" for number in range(count)}
+        hosts = [
+            report(name, sockets(400 + number % 7), settings={SOMAXCONN: "1"}) for number, name in enumerate(roles)
+        ]
+        made = 0
+
+        def counted(*_: object) -> None:
+            nonlocal made
+            made += 1
+
+        sys.setprofile(counted)
+        try:
+            insights(hosts, Past(), roles, NOW, HORIZON)
+        finally:
+            sys.setprofile(None)
+        return made
+
+    assert steps(400) < 3 * steps(200)
 
 
 def test_hosts_without_a_role_have_no_peers() -> None:
