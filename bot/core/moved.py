@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from statistics import median
 
 from bot.core.ahead import series, worth
@@ -22,7 +23,7 @@ POINTS = 96
 def moved(hosts: Iterable[HostReport], past: Past, now: datetime, horizon: int) -> tuple[Moved, ...]:
     """The measures that moved most towards or away from their limits, those that moved furthest first."""
     found = [
-        (abs(measure.value - before) / measure.limit, _moved(host.host, measure, known, before, now, horizon))
+        (abs(measure.value - before) / measure.limit, (host.host, measure, known, before))
         for host in hosts
         for measure in worth(host)
         if measure.limit is not None
@@ -30,7 +31,8 @@ def moved(hosts: Iterable[HostReport], past: Past, now: datetime, horizon: int) 
         and (before := _before(known, now)) is not None
         and abs(measure.value - before) >= SHARE * measure.limit
     ]
-    return tuple(part for _, part in sorted(found, key=lambda pair: pair[0], reverse=True)[:MOST])
+    furthest = sorted(found, key=itemgetter(0), reverse=True)[:MOST]  # a forecast is made for these alone
+    return tuple(_moved(*place, now, horizon) for _, place in furthest)
 
 
 def _before(known: Sequence[Point], now: datetime) -> float | None:

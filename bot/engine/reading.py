@@ -100,6 +100,7 @@ async def read(
                 await one(host, _given_up(task.within or 0))
     run_of = tuple(come.kept.values())
     for name, here in come.kept.items():
+        await asyncio.sleep(0)  # each host is held against all others: the loop serves whoever else waits in between
         come.done[name] = complete(books, come.done[name], here, run_of, params)
     return [come.done[host.name] for host in task.hosts]
 

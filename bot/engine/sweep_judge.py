@@ -1,5 +1,6 @@
 """What does a run of a sweep come to: a report with what was proposed, and a digest for its channel, stored at once?"""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -77,7 +78,9 @@ class Judge:
         known = roles(task.hosts)
         past = await recall(self.annals.history, hosts, known, at)
         by_netdiag = await set_by_netdiag(self.journal)
-        return past, judged(hosts, past, known, at, sweep.tuning.horizon, by_netdiag=by_netdiag)
+        # a large fleet takes seconds: beside the loop, which serves others meanwhile
+        told = await asyncio.to_thread(judged, hosts, past, known, at, sweep.tuning.horizon, by_netdiag=by_netdiag)
+        return past, told
 
     async def _scene(  # noqa: PLR0917 - a run, and what it found
         self, sweep: Sweep, fire: Fire, task: Errand, report: Report, faults: Sequence[Fault], at: datetime
