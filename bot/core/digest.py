@@ -126,6 +126,8 @@ class Heard(_Value):
     told: Told
     before: datetime | None = None
     """When the channel had been told of it last as the digest was made; None: never."""
+    was: Told | None = None
+    """What it had been told then: so again, when the chat does not take the digest."""
 
 
 class Digest(_Value):

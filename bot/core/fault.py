@@ -44,6 +44,8 @@ class Told(BaseModel):
     severity: Severity
     at: datetime
     flapping: bool = False
+    by: str = ""
+    """The run whose digest told it; "" for answers, and for what was told by a netdiag that did not keep it."""
 
 
 class Fault(BaseModel):

@@ -4,7 +4,7 @@ The digest of a sweep, an ask's report and another sweep's digest in the same ch
 knows something from elsewhere hears it no more from a digest that was stored before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from bot.core.digest import Blind, Digest, Heard
@@ -34,17 +34,35 @@ def shown(faults: Iterable[Fault], channel: str, at: datetime) -> tuple[Fault, .
     )
 
 
-def still(said: Digest, faults: Iterable[Fault], channel: str) -> Digest:
-    """A stored digest without what the channel has heard from elsewhere since it was made.
+def untold(faults: Iterable[Fault], said: Iterable[Heard], channel: str) -> tuple[Heard, ...]:
+    """What of a digest the channel has not heard from elsewhere since it was made.
 
-    What it was told by this very digest stays: a process that died after telling it tells the same again.
+    What it was told by this very digest counts as untold: a process that died after telling it tells the same again.
     """
     known = {(fault.host, fault.fingerprint): fault.told.get(channel) for fault in faults}
-    late = set()
-    for part in said.heard:
-        told = known.get((part.host, part.fingerprint))
-        if (told.at if told else None) not in (part.before, part.told.at):
-            late.add((part.host, part.fingerprint))
+    return tuple(part for part in said if _untold(known.get((part.host, part.fingerprint)), part))
+
+
+def _untold(told: Told | None, part: Heard) -> bool:
+    return told == part.told or (told.at if told else None) == part.before
+
+
+def unheard(faults: Iterable[Fault], said: Iterable[Heard], channel: str) -> tuple[Fault, ...]:
+    """The faults that were noted as told by these parts, as they were before: the chat did not take them."""
+    parts = {(part.host, part.fingerprint): part for part in said}
+    found = []
+    for fault in faults:
+        part = parts.get((fault.host, fault.fingerprint))
+        if part is not None and fault.told.get(channel) == part.told:
+            told = {name: known for name, known in fault.told.items() if name != channel}
+            found.append(fault.model_copy(update={"told": {**told, channel: part.was} if part.was else told}))
+    return tuple(found)
+
+
+def only(said: Digest, parts: Sequence[Heard]) -> Digest:
+    """A stored digest with no more than these parts of what it tells."""
+    here = {(part.host, part.fingerprint) for part in parts}
+    late = {place for part in said.heard if (place := (part.host, part.fingerprint)) not in here}
     if not late:
         return said
     items = [
@@ -62,7 +80,7 @@ def still(said: Digest, faults: Iterable[Fault], channel: str) -> Digest:
             "items": tuple(items),
             "blind": tuple(blind),
             "sighted": sighted,
-            "heard": tuple(part for part in said.heard if (part.host, part.fingerprint) not in late),
+            "heard": tuple(parts),
             "quiet": not (items or sighted or said.missed or any(part.news for part in blind)),
         }
     )
@@ -72,17 +90,18 @@ def _blind_key(host: str, part: Blind) -> tuple[str, str]:
     return (host, unread(host) if part.whole else unsure(host, part.reason))
 
 
-def telling(fault: Fault, channel: str, at: datetime) -> Heard:
-    """What a channel knows of a fault once it was told at `at`, and what it was told before."""
-    before = fault.told.get(channel)
-    said = _said(fault, channel, at)
-    return Heard(host=fault.host, fingerprint=fault.fingerprint, told=said, before=before.at if before else None)
+def telling(fault: Fault, channel: str, at: datetime, run: str) -> Heard:
+    """What a channel knows of a fault once it was told at `at` by the digest of a run, and what it was told before."""
+    was = fault.told.get(channel)
+    said = _said(fault, channel, at, run)
+    before = was.at if was else None
+    return Heard(host=fault.host, fingerprint=fault.fingerprint, told=said, before=before, was=was)
 
 
-def _said(fault: Fault, channel: str, at: datetime) -> Told:
+def _said(fault: Fault, channel: str, at: datetime, run: str) -> Told:
     """What a channel was told now. A flapping fault is told as there, whatever it is at the moment."""
     stage = fault.stage if fault.stage in OVER and not fault.flapping else Stage.OPEN
-    return Told(stage=stage, severity=fault.severity, at=_after(fault, channel, at), flapping=fault.flapping)
+    return Told(stage=stage, severity=fault.severity, at=_after(fault, channel, at), flapping=fault.flapping, by=run)
 
 
 def _shown(fault: Fault, channel: str, at: datetime) -> Told:

@@ -48,7 +48,7 @@ def digest(scene: Scene) -> Digest:
         moved=scene.moved,
         missed=missed,
         grid=_grid(scene),
-        heard=tuple(telling(fault, scene.sweep.channel, scene.now) for fault in (*spoken, *silently)),
+        heard=tuple(telling(fault, scene.sweep.channel, scene.now, scene.report.run) for fault in (*spoken, *silently)),
         quiet=not (items or sighted or missed or any(part.news for part in blind)),
     )
 

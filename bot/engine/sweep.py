@@ -15,7 +15,7 @@ from bot.core.approval import stamp
 from bot.core.ask import Ask, Progress
 from bot.core.digest import Digest
 from bot.core.fire import Fire, Phase, key_of, run_of
-from bot.core.heard import heard, still
+from bot.core.heard import only
 from bot.core.host import Host, Inventory
 from bot.core.outline import plural, roots
 from bot.core.playbook import Playbook
@@ -145,19 +145,19 @@ class Sweeper:
     # --- telling -------------------------------------------------------------------------------------------------
 
     async def _told(self, sweep: Sweep, fire: Fire, report: Report | None) -> Fire:
-        """The stored digest to its channel, and what it knows then; as it was when the chat did not take it."""
+        """The stored digest to its channel, without what that has heard from elsewhere; as it was when the chat did not
+        take it. What is told is noted before, so that of any number of processes one tells it.
+        """
         assert fire.digest is not None, "a run that was judged has a digest"
         now, history, key = self.clock.now(), self.annals.history, key_of(fire)
-        hosts = sorted({part.host for part in fire.digest.heard})
-        faults = await self.annals.known(hosts, fire.due) if hosts else ()
-        said = still(fire.digest, faults, sweep.channel)
+        said = only(fire.digest, await history.tell(sweep.channel, fire.digest.heard))
         if await self.room.worth(sweep, key, said, now):
             await self.room.quota.spend(sweep.channel, key, now)
             pictures = await self._pictures(sweep, said)
             if not await self.herald.tell(sweep, key, said, report=report, pictures=pictures):
                 log.warning("sweep.not.told", sweep=sweep.name, due=stamp(fire.due))
+                await history.untell(sweep.channel, said.heard)
                 return fire
-        await history.put_faults(heard(faults, said.heard, sweep.channel))
         if said.missed:
             for run in await undone(history, sweep, fire):
                 await history.move(replace(run, told=True))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.core.ask import Progress
-from bot.core.digest import Digest
+from bot.core.digest import Digest, Heard
 from bot.core.fault import Fault
 from bot.core.fire import Fire, Phase
 from bot.core.past import HostPast, Norm, Point, Setting
@@ -53,7 +53,7 @@ class History(Protocol):
         the run is not `fire.owner`'s any more, or another attempt's: nothing was stored. Asked again by the same
         attempt, True, and nothing is stored twice.
 
-        What a channel was told of a fault meanwhile stays: of each channel the newest `Told` counts.
+        What channels were told of a fault stays as it is stored: it may be newer than what the judge began with.
         """
         ...
 
@@ -64,7 +64,7 @@ class History(Protocol):
         ...
 
     async def visited(self, visited: Visited) -> None:
-        """Store what an ask (no sweep) saw."""
+        """Store what an ask (no sweep) saw, and what its channel was told: of each channel the newest `Told` counts."""
         ...
 
     async def fires(
@@ -85,6 +85,17 @@ class History(Protocol):
         """Store what was told of faults: of each channel the newest `Told` counts. Whatever else is stored of a fault
         stays, for it may be newer than what the teller began with; a fault that is not stored yet is stored whole.
         """
+        ...
+
+    async def tell(self, channel: str, said: Sequence[Heard]) -> Sequence[Heard]:
+        """Note in one transaction, before it is told, what a digest is about to tell a channel: those parts that the
+        channel has not heard from elsewhere since the digest was made. These may be told: of any number of digests that
+        would tell the same, one gets it. The same digest gets the same again.
+        """
+        ...
+
+    async def untell(self, channel: str, said: Sequence[Heard]) -> None:
+        """Take back what `tell` noted, because the chat did not take it: what was told meanwhile by others stays."""
         ...
 
     async def statuses(

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.core.digest import Digest
+from bot.core.digest import Digest, Heard
 from bot.core.fault import OVER, Fault, ended, with_told
 from bot.core.fire import HELD, Fire, Phase, claimed
+from bot.core.heard import heard, unheard, untold
 from bot.core.past import Norm, Point, Setting
 from bot.core.retention import DAY, HOUR, Retention, coarser, floor, taken
 from bot.core.sweep import Pause, Silence
@@ -73,7 +74,7 @@ class MemoryHistory:
             return False
         if held.phase is Phase.RUNNING:  # else this call is the same one again, whose answer was lost
             self.runs[fire.sweep, fire.due] = _plain(replace(fire, phase=Phase.JUDGED))
-            self._store(visited)
+            self._store(visited, told=False)
         return True
 
     async def move(self, fire: Fire) -> bool:
@@ -106,9 +107,9 @@ class MemoryHistory:
 
     async def visited(self, visited: Visited) -> None:
         self._up()
-        self._store(visited)
+        self._store(visited, told=True)
 
-    def _store(self, visited: Visited) -> None:
+    def _store(self, visited: Visited, *, told: bool) -> None:
         at = _utc(visited.at)
         for host in visited.hosts:
             reason = host.failure.reason if host.failure else ""
@@ -119,16 +120,18 @@ class MemoryHistory:
                 self.seen[host.host] = at
                 for name, value in host.settings.items():
                     self._set(host.host, name, value, at)
-        self.known.update({(fault.host, fault.fingerprint): self._kept(fault) for fault in visited.faults})
+        self.known.update({(fault.host, fault.fingerprint): self._kept(fault, told=told) for fault in visited.faults})
 
     def _set(self, host: str, name: str, value: str, at: datetime) -> None:
         before = self.kernel.get((host, name))
         if before is None or before.value != value:
             self.kernel[host, name] = Setting(host, name, value, at, before.value if before else None)
 
-    def _kept(self, fault: Fault) -> Fault:
+    def _kept(self, fault: Fault, *, told: bool = True) -> Fault:
         """Through JSON and back, as a database would: nothing survives that could not be stored."""
         held = self.known.get((fault.host, fault.fingerprint))
+        if held and not told:
+            return Fault.model_validate_json(fault.model_copy(update={"told": held.told}).model_dump_json())
         return Fault.model_validate_json(with_told(fault, held.told if held else {}).model_dump_json())
 
     async def statuses(
@@ -156,6 +159,19 @@ class MemoryHistory:
             and host not in outside
             and (fault.stage not in OVER or (since is not None and ended(fault) > since))
         ]
+
+    async def tell(self, channel: str, said: Sequence[Heard]) -> Sequence[Heard]:
+        self._up()
+        mine = untold(self.known.values(), said, channel)
+        self.known.update(
+            {(fault.host, fault.fingerprint): fault for fault in heard(self.known.values(), mine, channel)}
+        )
+        return mine
+
+    async def untell(self, channel: str, said: Sequence[Heard]) -> None:
+        self._up()
+        back = unheard(self.known.values(), said, channel)
+        self.known.update({(fault.host, fault.fingerprint): fault for fault in back})
 
     async def put_faults(self, faults: Sequence[Fault]) -> None:
         self._up()

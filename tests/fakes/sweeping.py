@@ -91,7 +91,9 @@ class Death(BaseException):
 class Mortal:
     """A history, or a journal, whose process dies at its `at`th call that writes: before that is done, or after."""
 
-    WRITES = frozenset({"claim", "note", "beat", "judged", "move", "pause", "put_faults", "replace", "append"})
+    WRITES = frozenset(
+        {"claim", "note", "beat", "judged", "move", "pause", "put_faults", "tell", "untell", "replace", "append"}
+    )
 
     def __init__(self, real: Any, count: list[int], at: int, *, after: bool) -> None:
         self._real, self._count, self._at, self._after = real, count, at, after

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.adapters.store import Store
-from bot.core.digest import Digest
+from bot.core.digest import Digest, Heard
 from bot.core.fault import Fault, Stage, Told
 from bot.core.fire import Fire, Phase
 from bot.core.host import HostFailure
@@ -236,8 +236,8 @@ async def test_a_run_that_nobody_claimed_is_not_judged(history: History) -> None
 # --- faults --------------------------------------------------------------------------------------------------------
 
 
-def told(stage: Stage = Stage.OPEN, at: datetime = START) -> Told:
-    return Told(stage=stage, severity=Severity.WARNING, at=at)
+def told(stage: Stage = Stage.OPEN, at: datetime = START, by: str = "") -> Told:
+    return Told(stage=stage, severity=Severity.WARNING, at=at, by=by)
 
 
 async def test_faults_come_back_as_they_were_by_host_and_fingerprint(history: History) -> None:
@@ -269,6 +269,43 @@ async def test_a_fault_is_replaced_by_what_it_is_now(history: History) -> None:
     worse = fault(severity=Severity.CRITICAL, streak=2, last=after(60))
     await history.visited(visited(faults=[worse]))
     assert await history.faults() == [worse]
+
+
+def said(fingerprint: str = "f1", by: str = "r1", was: Told | None = None) -> Heard:
+    before = was.at if was else None
+    return Heard(host="node-1", fingerprint=fingerprint, told=told(at=after(10), by=by), before=before, was=was)
+
+
+async def test_of_two_that_would_tell_the_same_one_may_and_may_again(history: History) -> None:
+    await history.visited(visited(faults=[fault(), fault(fingerprint="f2")]))
+    assert await history.tell("C1", [said()]) == (said(),)
+    assert await history.tell("C1", [said(by="r2"), said("f2", by="r2")]) == (said("f2", by="r2"),)
+    assert await history.tell("C1", [said()]) == (said(),), "it died, and comes again"
+    assert await history.tell("C2", [said(by="r2")]) == (said(by="r2"),)
+    assert await history.tell("C1", []) == ()
+    found = {one.fingerprint: one.told for one in await history.faults()}
+    assert found == {"f1": {"C1": said().told, "C2": said(by="r2").told}, "f2": {"C1": said(by="r2").told}}
+
+
+async def test_what_the_chat_did_not_take_is_taken_back_unless_others_told_it(history: History) -> None:
+    await history.visited(visited(faults=[fault(told={"C1": told()}), fault(fingerprint="f2")]))
+    mine = [said(was=told()), said("f2")]
+    assert await history.tell("C1", mine) == tuple(mine)
+    await history.put_faults([fault(fingerprint="f2", told={"C1": told(at=after(20))})])
+    await history.untell("C1", mine)
+    assert [one.told for one in await history.faults()] == [{"C1": told()}, {"C1": told(at=after(20))}]
+    assert await history.tell("C1", mine) == (mine[0],)
+
+
+async def test_a_run_that_began_before_stores_nothing_of_what_channels_were_told(history: History) -> None:
+    await history.visited(visited(faults=[fault()]))
+    await history.tell("C1", [said()])
+    (known,) = await history.faults()
+    await history.untell("C1", [said()])
+    mine = await history.claim(fire(), lease=LEASE)
+    assert mine is not None
+    assert await history.judged(mine, visited(faults=[known.model_copy(update={"streak": 2})]))
+    assert [(one.streak, one.told) for one in await history.faults()] == [(2, {})]
 
 
 async def test_what_a_channel_was_told_is_never_forgotten_by_a_sweep_that_began_before(history: History) -> None:

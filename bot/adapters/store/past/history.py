@@ -7,6 +7,7 @@ from datetime import datetime
 from bot.adapters.store.line import Line
 from bot.adapters.store.past import hush, runs, series, visits
 from bot.adapters.store.past import thin as thinning
+from bot.core.digest import Heard
 from bot.core.fault import Fault
 from bot.core.fire import HELD, Fire, Phase
 from bot.core.past import Norm, Point, Setting
@@ -46,7 +47,7 @@ class PastStore:
                 return False
             if held.phase is Phase.RUNNING:  # else this is the same call again, whose answer was lost
                 await runs.put(connection, replace(fire, phase=Phase.JUDGED))
-                await visits.store(connection, visited)
+                await visits.store(connection, visited, told=False)
             return True
 
     async def move(self, fire: Fire) -> bool:
@@ -66,7 +67,7 @@ class PastStore:
     async def visited(self, visited: Visited) -> None:
         """Store what an ask saw."""
         async with self._line.alone() as connection:
-            await visits.store(connection, visited)
+            await visits.store(connection, visited, told=True)
 
     async def statuses(
         self, hosts: Sequence[str], *, sweep: str, last: int
@@ -85,7 +86,17 @@ class PastStore:
     async def put_faults(self, faults: Sequence[Fault]) -> None:
         """Store what was told of faults."""
         async with self._line.alone() as connection:
-            await visits.put_faults(connection, faults, judged=False)
+            await visits.put_faults(connection, faults)
+
+    async def tell(self, channel: str, said: Sequence[Heard]) -> Sequence[Heard]:
+        """Note what a channel is about to be told; what it has not heard from elsewhere."""
+        async with self._line.alone() as connection:
+            return await visits.tell(connection, channel, said)
+
+    async def untell(self, channel: str, said: Sequence[Heard]) -> None:
+        """Take back what was noted by `tell`."""
+        async with self._line.alone() as connection:
+            await visits.untell(connection, channel, said)
 
     async def settings(self, hosts: Sequence[str]) -> Sequence[Setting]:
         """Kernel settings as last seen."""

@@ -1,7 +1,7 @@
 """What did visits leave: each host's status, its faults, its kernel settings?"""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,9 @@ from bot.adapters.store import rows
 from bot.adapters.store.past import series
 from bot.adapters.store.past.put import micro, moment, text, upsert
 from bot.adapters.store.past.tables import faults, settings, visits
+from bot.core.digest import Heard
 from bot.core.fault import OVER, Fault, Stage, ended, with_told
+from bot.core.heard import heard, unheard, untold
 from bot.core.past import Setting
 from bot.core.report import HostReport
 from bot.engine.sweep_ports import Visited
@@ -23,8 +25,8 @@ Values = dict[str, tuple[str, int, str | None]]
 """A host's settings: key to value, since when (microseconds), and the value before."""
 
 
-async def store(connection: AsyncConnection, visited: Visited) -> None:
-    """Everything that a run or an ask saw."""
+async def store(connection: AsyncConnection, visited: Visited, *, told: bool) -> None:
+    """Everything that a run or an ask saw, and what an ask's channel was `told` of it."""
     at = micro(visited.at)
     place = {"sweep": visited.sweep, "at": at, "run": visited.run}
     seen = [
@@ -39,7 +41,7 @@ async def store(connection: AsyncConnection, visited: Visited) -> None:
     await upsert(connection, visits, seen)
     await series.put(connection, visited.hosts, visited.at)
     await _put_settings(connection, visited.hosts, at)
-    await put_faults(connection, visited.faults, judged=True)
+    await put_faults(connection, visited.faults, _judged_and_told if told else _judged)
 
 
 async def statuses(
@@ -83,23 +85,56 @@ async def get_faults(
     return [_fault(row["body"]) for row in await rows.every(connection, wanted)]
 
 
-async def put_faults(connection: AsyncConnection, given: Sequence[Fault], *, judged: bool) -> None:
-    """Store faults as judged, or only what was told of them; of each channel the newest `Told` counts."""
-    if not given:
-        return
-    wanted = select(faults.c.body).where(faults.c.host.in_({fault.host for fault in given}))
-    stored = [_fault(row["body"]) for row in await rows.every(connection, wanted)]
-    held = {(fault.host, fault.fingerprint): fault for fault in stored}
-    kept = {}
-    for fault in given:
-        before = held.get((fault.host, fault.fingerprint))
-        if before is None:
-            kept[fault.host, fault.fingerprint] = fault
-        elif judged:
-            kept[fault.host, fault.fingerprint] = with_told(fault, before.told)
-        else:
-            kept[fault.host, fault.fingerprint] = with_told(before, fault.told)
+Both = Callable[[Fault, Fault], Fault]
+"""What is stored of a fault that is given and one that is stored already."""
+
+
+def _judged(given: Fault, stored: Fault) -> Fault:
+    """As it was judged; what channels were told is for them to say who tell it."""
+    return given.model_copy(update={"told": stored.told})
+
+
+def _judged_and_told(given: Fault, stored: Fault) -> Fault:
+    """As it was judged; of what each channel was told the newest counts."""
+    return with_told(given, stored.told)
+
+
+def _told(given: Fault, stored: Fault) -> Fault:
+    """As it is stored; of what each channel was told the newest counts."""
+    return with_told(stored, given.told)
+
+
+async def put_faults(connection: AsyncConnection, given: Sequence[Fault], both: Both = _told) -> None:
+    """Store faults, those that are stored already as `both` says."""
+    held = {(fault.host, fault.fingerprint): fault for fault in await _of(connection, {part.host for part in given})}
+    kept = {
+        place: fault if (before := held.get(place)) is None else both(fault, before)
+        for fault in given
+        if (place := (fault.host, fault.fingerprint))
+    }
     await upsert(connection, faults, [_fault_row(fault) for fault in kept.values()])
+
+
+async def tell(connection: AsyncConnection, channel: str, said: Sequence[Heard]) -> Sequence[Heard]:
+    """See `History.tell`."""
+    held = await _of(connection, {part.host for part in said})
+    mine = untold(held, said, channel)
+    await upsert(connection, faults, [_fault_row(fault) for fault in heard(held, mine, channel)])
+    return mine
+
+
+async def untell(connection: AsyncConnection, channel: str, said: Sequence[Heard]) -> None:
+    """See `History.untell`."""
+    held = await _of(connection, {part.host for part in said})
+    await upsert(connection, faults, [_fault_row(fault) for fault in unheard(held, said, channel)])
+
+
+async def _of(connection: AsyncConnection, hosts: Collection[str]) -> Sequence[Fault]:
+    """Every fault that is stored of these hosts."""
+    if not hosts:
+        return ()
+    wanted = select(faults.c.body).where(faults.c.host.in_(hosts))
+    return [_fault(row["body"]) for row in await rows.every(connection, wanted)]
 
 
 def _fault(body: str) -> Fault:
