@@ -192,14 +192,6 @@ class Fleet:
         """Remove a tool from a host."""
         await self._shell(host, f'{_FIND}; mv "$path" "$path{MOVED}"', tool)
 
-    async def slow_tool(self, host: str, tool: str) -> None:
-        """Make a tool hang for an hour."""
-        await self.break_tool(host, tool, "slow")
-
-    async def flood_tool(self, host: str, tool: str) -> None:
-        """Make a tool print without end."""
-        await self.break_tool(host, tool, "flood")
-
     async def break_tool(self, host: str, tool: str, way: str) -> None:
         """Replace a tool by one that is `slow`, a `flood`, prints `garbage`, or is `failing`."""
         script = f'{_FIND}; mv "$path" "$path{MOVED}" && cat >"$path" && chmod 755 "$path"'

@@ -26,9 +26,6 @@ class Mute:
         del report, pictures
         return True
 
-    async def withdraw(self, _receipt: Receipt) -> None:
-        """There is none to take back."""
-
     async def say(self, _channel: str, _key: str, _title: str, _lines: Sequence[str]) -> Receipt | None:
         """The log has it."""
         return None

@@ -313,10 +313,6 @@ class Herald(Protocol):
         """
         ...
 
-    async def withdraw(self, receipt: Receipt) -> None:
-        """Take back the parent message of a run that has nothing to tell and is configured to be silent then."""
-        ...
-
     async def say(self, channel: str, key: str, title: str, lines: Sequence[str]) -> Receipt | None:
         """A short message: runs missed, a summary of what was held back, an alert."""
         ...

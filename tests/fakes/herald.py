@@ -20,7 +20,6 @@ class Message:
     pictures: list[Sequence[Picture]] = field(default_factory=list)
     lines: tuple[str, ...] = ()
     title: str = ""
-    withdrawn: bool = False
 
 
 class FakeHerald:
@@ -55,9 +54,6 @@ class FakeHerald:
         message.pictures.append(pictures)
         self.after_tell()
         return True
-
-    async def withdraw(self, receipt: Receipt) -> None:
-        self.messages[receipt.ts].withdrawn = True
 
     async def say(self, channel: str, key: str, title: str, lines: Sequence[str]) -> Receipt | None:
         if self.deaf:

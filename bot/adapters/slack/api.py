@@ -108,14 +108,6 @@ class SlackApi(Session):
                 raise
             await self.client.chat_update(**arguments)
 
-    async def remove(self, posted: Posted) -> None:
-        """Take back a message of ours; one that is gone already is no fault."""
-        try:
-            await self.client.chat_delete(channel=posted.channel, ts=posted.ts)
-        except SlackApiError as error:
-            if code(error) != "message_not_found":
-                raise
-
     async def upload(self, channel: str, thread: str, file: File, said: Block | None = None) -> None:
         """Share a file in a thread, or in the channel (`thread` ""), under a rich text block of ours."""
         arguments: dict[str, Any] = {"filename": file.name, "title": file.title, "channel": channel}

@@ -111,18 +111,6 @@ class SlackHerald:
 
         return bool(await self._try(sweep.channel, key, tell))
 
-    async def withdraw(self, receipt: Receipt) -> None:
-        """Take the message of a run with nothing to tell back."""
-        edited = self._edited.pop(receipt.ts, _Edited())
-
-        async def remove() -> None:
-            async with edited.turn:
-                edited.over = True
-                await self.api.remove(Posted(receipt.channel, receipt.ts))
-            await self._release(edited.runs)
-
-        await self._try(receipt.channel, receipt.ts, remove)
-
     async def say(self, channel: str, key: str, title: str, lines: Sequence[str]) -> Receipt | None:
         """A short message of its own, also that the store is down."""
         if not channel:

@@ -225,14 +225,6 @@ async def test_a_quiet_sweep_is_as_long_as_it_is_configured(bot: Bot, quiet: Qui
     assert bot.slack.thread("#netops", message.ts) == ()
 
 
-async def test_a_sweep_with_nothing_to_tell_takes_its_message_back(bot: Bot) -> None:
-    receipt = await herald(bot).begin(SWEEP, "r1", KEY, START)
-    assert receipt is not None
-    await herald(bot).withdraw(receipt)
-    assert bot.slack.messages("#netops") == ()
-    await herald(bot).withdraw(receipt)
-
-
 async def test_a_sweep_without_a_channel_posts_nothing(bot: Bot) -> None:
     silent = SWEEP.__class__(**{name: getattr(SWEEP, name) for name in SWEEP.__slots__} | {"channel": ""})
     assert await herald(bot).begin(silent, "r1", KEY, START) is None
