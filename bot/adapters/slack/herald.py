@@ -99,25 +99,27 @@ class SlackHerald:
         async def tell() -> bool:
             short = digest.quiet and sweep.quiet is not Quiet.DIGEST
             parent, *more = (words.quiet(sweep, digest),) if short else words.parent(sweep, digest, key)
-            posted, runs = await self._final(sweep.channel, key, parent)
+            posted = await self._final(sweep.channel, key, parent)
             await Thread(posted.channel, posted.ts).keep(self.journal, digest.run)
             if not short:
                 await self._remember(key, digest, posted, parent)
                 files = [File(one.name, one.title, png=one.png, alt=one.alt) for one in pictures]
                 below = words.thread(sweep, digest, report, self.pages)
                 await self._below(posted, key, [*more, *below.messages], [*files, *below.files])
-            await self._release({digest.run} | runs)
+            await self._release({digest.run})
+            await self._over(posted)
             return True
 
         return bool(await self._try(sweep.channel, key, tell))
 
     async def say(self, channel: str, key: str, title: str, lines: Sequence[str]) -> Receipt | None:
-        """A short message of its own, also that the store is down."""
+        """A short message of its own, also that the store is down; or the end of what was begun under the key."""
         if not channel:
             return None
 
         async def post() -> Receipt:
             posted = await self._posts.put_anyhow(channel, key, told(title, *lines))
+            await self._over(posted)
             return Receipt(posted.channel, posted.ts)
 
         return await self._try(channel, key, post)
@@ -150,14 +152,20 @@ class SlackHerald:
 
         return bool(await self._try(receipt.channel, key, tell))
 
-    async def _final(self, channel: str, key: str, parent: Message) -> tuple[Posted, set[str]]:
-        """The message says this from now on, no edit of the progress comes after it; and the runs it was begun for."""
+    async def _final(self, channel: str, key: str, parent: Message) -> Posted:
+        """The message says this from now on, no edit of the progress comes after it."""
         stood = await Stood.of(self.journal, key)
         edited = self._edited.get(stood.ts if stood is not None else "") or _Edited()
         async with edited.turn:
             edited.over = True
-            posted = await self._posts.put(channel, key, parent)
-        return posted, edited.runs
+            return await self._posts.put(channel, key, parent)
+
+    async def _over(self, posted: Posted) -> None:
+        """The cards of the runs that the message was begun for; nothing more is edited into it."""
+        edited = self._edited.get(posted.ts)
+        if edited is not None:
+            await self._release(edited.runs)
+            self._edited.pop(posted.ts, None)
 
     async def _remember(self, key: str, digest: Digest, posted: Posted, parent: Message) -> None:
         """What its buttons and its later edits need."""

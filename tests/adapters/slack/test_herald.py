@@ -94,6 +94,24 @@ async def test_cards_wait_until_the_findings_stand(bot: Bot) -> None:
     assert bot.slack.thread("#netops", receipt.ts) == ()
 
 
+async def test_a_run_that_failed_leaves_the_cards_of_its_changes_in_its_thread(bot: Bot) -> None:
+    receipt = await herald(bot).begin(SWEEP, "r1", KEY, START)
+    assert receipt is not None
+    await bot.desk.propose("carol", "r1", id="c0sweep00")
+    assert await herald(bot).say(receipt.channel, KEY, "The sweep Nightly failed", ("no answer",))
+    assert await bot.card("c0sweep00")
+    await herald(bot).progress(SWEEP, receipt, Progress("r1", 2, 3, "n2"))
+    assert "failed" in shown(bot)[0]
+
+
+async def test_nothing_is_remembered_of_a_message_whose_run_is_over(bot: Bot) -> None:
+    for number in range(3):
+        assert await herald(bot).begin(SWEEP, f"r{number}", f"{KEY}:{number}", START)
+    assert await herald(bot).tell(SWEEP, f"{KEY}:0", NEWS, report=None, pictures=())
+    assert await herald(bot).say(SWEEP.channel, f"{KEY}:1", "The sweep Nightly failed", ("no answer",))
+    assert len(herald(bot)._edited) == 1, "of the one that is under way"
+
+
 async def test_telling_again_doubles_nothing(bot: Bot) -> None:
     await herald(bot).begin(SWEEP, "r1", KEY, START)
     for _ in range(3):
@@ -207,7 +225,6 @@ async def test_progress_edits_at_most_now_and_then_and_never_over_the_digest(bot
     await herald(bot).progress(SWEEP, receipt, Progress("r1", 42, 50, "host"))
     assert "42 of 50" in shown(bot)[0]
     assert await told(bot)
-    herald(bot)._edited[receipt.ts].at -= 60
     await herald(bot).progress(SWEEP, receipt, Progress("r1", 43, 50, "host"))
     assert "Nightly: 1 new" in shown(bot)[0]
 
