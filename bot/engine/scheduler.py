@@ -146,9 +146,10 @@ class Scheduler:
             busy = busy or under_way([fire for fire in running if fire.sweep == sweep.name], now)
             await self._settle(sweep, now, busy, pauses.get(sweep.name), blame)
         if not self.only and (self._thinned is None or abs(now - self._thinned) > THIN):
-            self._thinned = now
-            while any((await history.thin(now)).values()):
-                pass  # the work of one call is bounded
+            if any((await history.thin(now)).values()):
+                self._wake.set()  # the work of one call is bounded: what is due meanwhile goes before the rest
+            else:
+                self._thinned = now
 
     def _of(self, sweep: Sweep) -> list[Fire]:
         return [fire for (name, _), fire in self._mine.items() if name == sweep.name]

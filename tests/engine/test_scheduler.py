@@ -1,7 +1,7 @@
 """Sweeps are kept: each run once, told once, whatever the process, the store and the clock do."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,6 +70,38 @@ async def test_a_sweep_that_is_new_begins_with_its_next_run(history: Any, clock:
     assert list(bot.runs.messages.values()) == [["r1"]]
     await bot.look()
     assert bot.runs.begun == [("fleet", START + QUARTER, 1)]
+
+
+class Cluttered(MemoryHistory):
+    """A past of which so much is to be made coarser that it takes hours."""
+
+    def __init__(self, clock: FakeClock, calls: int) -> None:
+        super().__init__()
+        self.clock, self.left = clock, calls
+
+    async def thin(self, now: datetime) -> Mapping[str, int]:
+        self.clock.tick(900)
+        self.left = max(0, self.left - 1)
+        return {"measures": self.left}
+
+
+async def test_what_is_due_does_not_wait_until_all_of_the_past_is_coarser(clock: FakeClock) -> None:
+    history = Cluttered(clock, 5)
+    bot = keeping(history, clock, SWEEP)
+    for _ in range(5):
+        await bot.look()
+    assert await states(history) == {"09:15": "told", "09:30": "told", "09:45": "told", "10:00": "told"}
+    assert not history.left
+
+
+async def test_the_past_is_made_coarser_without_a_pause_between(clock: FakeClock) -> None:
+    history = Cluttered(clock, 5)
+    bot = keeping(history, clock)
+    async with asyncio.TaskGroup() as tasks:
+        keeper = tasks.create_task(bot.scheduler.run())
+        while history.left:
+            await asyncio.sleep(0.01)
+        keeper.cancel()
 
 
 async def test_a_run_waits_for_its_jitter(history: Any, clock: FakeClock) -> None:
