@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, tzinfo
@@ -23,6 +24,8 @@ from bot.engine.sweep_ports import Picture
 
 log = structlog.get_logger()
 CONFIG = "MPLCONFIGDIR"
+_PEN = threading.Lock()
+"""Held by the thread that draws: it draws on when nobody waits for its picture any more."""
 
 
 class ChartPainter:
@@ -59,10 +62,15 @@ class ChartPainter:
         """The PNG, or nothing: a picture is worth no digest."""
         async with self._turn:
             try:
-                return await asyncio.to_thread(draw)
+                return await asyncio.to_thread(_alone, draw)
             except Exception:
                 log.exception("chart.undrawn", picture=what)
                 return b""
+
+
+def _alone(draw: Callable[[], bytes]) -> bytes:
+    with _PEN:
+        return draw()
 
 
 def _picture(name: str, title: str, alt: str, png: bytes) -> list[Picture]:

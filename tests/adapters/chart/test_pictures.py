@@ -3,10 +3,12 @@
 What a picture looks like is for eyes: `CHART_SHOTS=DIR` keeps those that are drawn here.
 """
 
+import asyncio
 import os
 import struct
 import subprocess
 import sys
+import threading
 import warnings
 from datetime import timedelta
 from math import sin
@@ -154,6 +156,36 @@ async def test_a_picture_that_cannot_be_drawn_costs_no_other(monkeypatch: pytest
     made = digest(GRID, moved=MOVES["one"])
     (picture,) = await ChartPainter().digest(made, title="Nightly", zone="UTC")
     assert picture.name.startswith("moved")
+
+
+async def test_one_is_drawn_at_a_time_also_when_nobody_waits_for_the_first_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What runs in a thread is not ended with whoever waited for it, and the library is not safe for threads."""
+    from bot.adapters.chart import heat
+
+    begun, go, at_once, most = threading.Event(), threading.Event(), 0, 0
+
+    def draw(*_: object) -> bytes:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        begun.set()
+        go.wait(10)
+        at_once -= 1
+        return b"PNG"
+
+    monkeypatch.setattr(heat, "draw", draw)
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(ChartPainter().digest(digest(GRID), title="Nightly", zone="UTC"))
+        assert await asyncio.to_thread(begun.wait, 10)
+        begun.clear()
+        first.cancel()
+        second = tasks.create_task(ChartPainter().digest(digest(GRID), title="Nightly", zone="UTC"))
+        assert not await asyncio.to_thread(begun.wait, 0.3)
+        go.set()
+    assert len(second.result()) == 1
+    assert most == 1
 
 
 ALONE = """
