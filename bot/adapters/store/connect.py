@@ -24,7 +24,7 @@ BUSY = 15_000
 READ = {"netdiag_read": True}
 """Execution options of a transaction that only reads: it needs no writer's turn."""
 
-_EXAMPLE = "for example postgresql+asyncpg://user@host/netdiag with the package asyncpg"
+_EXAMPLE = "for example postgresql+asyncpg://user@host/netdiag with the extra netdiag[postgresql]"
 
 _TABLES = 0x6E657464
 """The number of PostgreSQL's advisory lock; any that nobody else would choose."""

@@ -22,7 +22,8 @@ async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param == "memory":
         yield MemoryJournal(FakeClock())
         return
-    store = await open_new(request.param, tmp_path / "state")
+    url = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
+    store = await open_new(tmp_path / "state", url)
     yield store
     await store.close()
 

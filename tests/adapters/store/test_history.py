@@ -38,7 +38,8 @@ async def history(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param == "memory":
         yield MemoryHistory()
         return
-    store = await open_new(request.param, tmp_path / "state")
+    url = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
+    store = await open_new(tmp_path / "state", url)
     yield store.history
     await store.close()
 
