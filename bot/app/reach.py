@@ -1,7 +1,7 @@
 """Who may reach the bot over HTTP, and how well does it say it is?"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from pydantic import SecretStr
@@ -54,6 +54,8 @@ async def reachable(app: App, policy: FilePolicy, front: SlackFront, intake: Ale
         ("GET", "/healthz"): alive,
         ("GET", "/readyz"): is_ready,
     }
+    with suppress(JournalDown):  # `readyz` says so, and the first figures that can be read are where counting begins
+        await levels.begin()
     async with listening(settings.http_listen, routes, meter) as port:
         log.info("http.listening", listen=settings.http_listen, port=port)
         yield

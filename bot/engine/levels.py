@@ -38,6 +38,11 @@ class Levels:
     _serial: int = field(init=False, default=0)
     _seq: int | None = field(init=False, default=None)
 
+    async def begin(self) -> None:
+        """Count the log from here on. Raises JournalDown; the first `refresh` then is where counting begins."""
+        head = await self.head()
+        self._seq = head.seq if head is not None else 0
+
     async def refresh(self) -> None:
         """Look at everything. Raises JournalDown when the store cannot be read; what was looked at before stays."""
         for where, length in self.queues.items():
