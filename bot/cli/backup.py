@@ -60,6 +60,8 @@ def restore(
     done, unlogged = wait(lambda: restored(chosen, file.absolute(), force=force))
     kept = f"; what was there is in {done.replaced}" if done.replaced else ""
     print(neutral(f"{chosen.state}: restored, {done.checked.checked} entries of the log verified{kept}", 600))
+    if done.halt:
+        print(neutral(f"the kill switch was set and stays so: changes go on when {done.halt} is gone", 600))
     _told_apart(unlogged)
 
 

@@ -48,7 +48,7 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    for name in ("asyncssh", "sqlalchemy", "slack_sdk", "slack_bolt", "aiohttp", "apscheduler"):
+    for name in ("asyncssh", "sqlalchemy", "slack_sdk", "slack_bolt", "aiohttp", "apscheduler", "matplotlib"):
         # Their own news is ours to tell; at debug they print what they send.
         logging.getLogger(name).setLevel(logging.WARNING)
 

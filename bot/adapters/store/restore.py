@@ -17,10 +17,12 @@ from urllib.parse import quote
 from bot.adapters.store.bundle import About, about, look, unpack
 from bot.adapters.store.copying import settle
 from bot.adapters.store.keys import KEY, PUBLIC, public_of, read_public
-from bot.adapters.store.place import DATABASE, Place, prepare
+from bot.adapters.store.place import DATABASE, Place, create, prepare
+from bot.adapters.store.place import HALT as HALT_FILE
 from bot.adapters.store.seal import HEADS
 from bot.core.audit import Entry, Head, Verdict, Verification, Verifier, anchors
 from bot.core.errors import ConfigError
+from bot.core.halt import HALT, Halt
 
 BESIDE = (f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
 """What SQLite may have left beside a database: beside another one it would be replayed into it."""
@@ -28,11 +30,15 @@ BESIDE = (f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What is there now, how its log verified, and where the store that it replaced is kept (None: there was none)."""
+    """What is there now, how its log verified, and where the store that it replaced is kept (None: there was none).
+
+    `halt` is the file that keeps changes stopped where the kill switch of the replaced store was set; None: it was not.
+    """
 
     store: About
     checked: Verification
     replaced: Path | None
+    halt: Path | None
 
 
 def restore(file: Path, state: Path, *, force: bool, name: str) -> Restored:
@@ -58,8 +64,9 @@ def restore(file: Path, state: Path, *, force: bool, name: str) -> Restored:
         with _unused(place) as held:
             _comparable(place, held, new, force)
             names = _with_keys(place, work, there, force)
+            halt = _still_halted(place, held)
             replaced = _swap(place, work, names, state / name)
-        return Restored(new, checked, replaced)
+        return Restored(new, checked, replaced, halt)
     except sqlite3.Error as fault:
         raise ConfigError(f"{file}: the store in it cannot be read ({fault}); take another backup") from fault
     except OSError as fault:
@@ -135,6 +142,22 @@ def _with_keys(place: Place, work: Path, there: frozenset[str], force: bool) -> 
             f"{kept}: not the key that signed this log, and the backup has none; put that key there first"
         )
     raise ConfigError(f"{kept}: the backup has no signing key; put the one that signed this log there first, mode 0600")
+
+
+def _still_halted(place: Place, held: sqlite3.Connection) -> Path | None:
+    """Keep what was stopped stopped: a backup from before somebody set the kill switch must not let changes go on."""
+    file = place.path / HALT_FILE
+    try:
+        rows = held.execute("SELECT value FROM memory WHERE kind = ? AND key = ?", HALT).fetchall()
+        switches = [Halt.model_validate_json(value) for (value,) in rows if value != "{}"]
+    except (sqlite3.Error, ValueError):
+        return None  # damaged, or none yet: what it said is not known
+    if not switches:
+        return None
+    if not file.exists():
+        with os.fdopen(create(file, os.O_WRONLY, place.file), "w") as out:
+            out.write(f"the kill switch was set when the store was restored: {switches[0].words}\n")
+    return file
 
 
 def _swap(place: Place, work: Path, names: list[str], aside: Path) -> Path | None:

@@ -19,6 +19,7 @@ from bot.adapters.store import Store, about, back_up, restore
 from bot.adapters.store.bundle import MANIFEST
 from bot.core.audit import Event, Verdict, anchors
 from bot.core.errors import ConfigError
+from bot.core.halt import HALT
 from bot.core.measure import Measure
 from bot.core.past import Point
 from bot.core.report import HostReport, Status
@@ -272,6 +273,24 @@ async def test_a_newer_store_is_replaced_only_when_told_and_is_kept(tmp_path: Pa
     store = await Store.open(state, FakeClock())
     await store.append([EVENT])  # heads.log went with its log, so nothing is refused
     await store.close()
+
+
+@pytest.mark.parametrize("was_set", [True, False])
+async def test_a_kill_switch_that_was_set_outlives_the_restore_of_an_older_backup(
+    tmp_path: Path, was_set: bool
+) -> None:
+    state = tmp_path / "state"
+    await fill(state)
+    back_up(state, tmp_path / "b.tar", key=False, made=MADE)
+    store = await Store.open(state, FakeClock())
+    await store.replace(*HALT, {"by": "alice", "at": "2030-05-13T09:00:00Z", "why": "bad rollout"} if was_set else {})
+    await store.close()
+    put_back(tmp_path / "b.tar", state, force=True)
+    store = await Store.open(state, FakeClock())
+    halted = await store.halted()
+    await store.close()
+    assert bool(halted) is was_set
+    assert ("bad rollout (alice" in (halted or "")) is was_set
 
 
 async def test_another_log_is_replaced_only_when_told_and_its_key_is_kept(tmp_path: Path) -> None:
