@@ -10,12 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from bot.core.errors import ConfigError, nearest
+from bot.core.retention import DAY, Retention
+from bot.core.trend import LOOK_BACK
 
 PACKAGED_PLAYBOOKS = Path(__file__).parent / "_playbooks"
 CHECKED_OUT_PLAYBOOKS = Path(__file__).parent.parent / "playbooks"
+MONTH = 30
+"""Days for which a sweep remembers what is over."""
+LONGEST = 36_500
 
 
 class Settings(BaseModel):
@@ -51,8 +56,42 @@ class Settings(BaseModel):
     """What Alertmanager proves itself with at `/alerts`; none: alerts are refused."""
     metrics_token: SecretStr | None = Field(default=None, min_length=16)
     """What Prometheus proves itself with at `/metrics`; none: whoever reaches the port may read it."""
+    retention_raw: int = Field(default=7, ge=1, le=LONGEST)
+    """Days for which the measures of each visit are kept; then one point an hour."""
+    retention_hourly: int = Field(default=90, ge=LOOK_BACK.days, le=LONGEST, validate_default=True)
+    """Days until that is one point a day: forecasts look back over a week by the hour."""
+    retention_daily: int = Field(default=730, ge=LOOK_BACK.days, le=LONGEST, validate_default=True)
+    """Days until that is gone."""
+    retention_statuses: int = Field(default=90, ge=1, le=LONGEST)
+    """Days for which the statuses of hosts and the digests of runs are kept."""
+    retention_faults: int = Field(default=365, ge=MONTH, le=LONGEST)
+    """Days for which a fault is kept after its end; one that comes back within a month is told as back again."""
+    retention_runs: int = Field(default=365, ge=MONTH, le=LONGEST)
+    """Days for which runs of sweeps, silences that are over, and the settings of hosts that nobody sees are kept."""
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("retention_hourly", "retention_daily")
+    @classmethod
+    def _not_before(cls, days: int, known: ValidationInfo) -> int:
+        """What is made coarser later must not go before: each age is at least the one before it."""
+        before = {"retention_hourly": "retention_raw", "retention_daily": "retention_hourly"}[str(known.field_name)]
+        least = known.data.get(before, days)
+        if days < least:
+            raise ValueError(f"{days} days, but {before} is {least}: make it {least} or more")
+        return days
+
+    @property
+    def retention(self) -> Retention:
+        """How long the store keeps the past."""
+        return Retention(
+            raw=self.retention_raw * DAY,
+            hourly=self.retention_hourly * DAY,
+            daily=self.retention_daily * DAY,
+            visits=self.retention_statuses * DAY,
+            faults=self.retention_faults * DAY,
+            fires=self.retention_runs * DAY,
+        )
 
 
 def load(overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -130,7 +130,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     playbooks = load_playbooks(settings.playbooks, catalog, deeds)
     policy = FilePolicy(settings.inventory)
     policy.policy()  # a fault in it is told now, not at the first click
-    journal = await Store.open(settings.state, clock, url=settings.store)
+    journal = await Store.open(settings.state, clock, url=settings.store, retention=settings.retention)
     shell, meter = HostShell(inventory), metered(settings)
     directory = Accounts()
     visits = MeteredShell(shell, meter, "visit")
