@@ -47,6 +47,18 @@ def insights(
     return {name: tuple(findings) for name, findings in told.items() if findings}
 
 
+def strayed(hosts: Sequence[HostReport], past: Past, roles: Mapping[str, str], now: datetime) -> Sequence[str]:
+    """The hosts with a kernel setting that changed or differs: of these must be known what netdiag set."""
+    alive = [host for host in hosts if host.failure is None]
+    known: dict[str, list[Setting]] = {}
+    for setting in past.settings:
+        known.setdefault(setting.host, []).append(setting)
+    found = {host.host for host in alive if drifts(host.host, host.settings, known.get(host.host, ()), (), now)}
+    for role, group in grouped(alive, roles).items():
+        found |= {name for name, _ in differing(role, group, ())}
+    return sorted(found)
+
+
 def judged(
     hosts: Sequence[HostReport],
     past: Past,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from bot.core.ahead import worth
+from bot.core.approval import State
 from bot.core.drift import Deed, deeds
 from bot.core.host import Host
 from bot.core.past import Past
@@ -16,7 +17,9 @@ from bot.engine.sweep_ports import History
 ROLE = "role"
 """The label whose value makes hosts each other's peers."""
 CHANGES: Final = 200
-"""The newest changes that are looked through for who set a kernel setting."""
+"""The newest changes of one host that are looked through for who set its kernel settings."""
+SETTLED: Final = (State.DONE, State.UNKNOWN)
+"""Changes in one of these may have set something."""
 
 
 def roles(hosts: Sequence[Host]) -> Mapping[str, str]:
@@ -40,6 +43,9 @@ async def recall(history: History, hosts: Sequence[HostReport], known: Mapping[s
     return Past(series, await history.settings(names), await history.norms(subjects))
 
 
-async def set_by_netdiag(journal: Journal) -> Sequence[Deed]:
-    """The kernel settings that netdiag's newest changes set. Raises JournalDown."""
-    return deeds((await journal.list(states=[]))[:CHANGES])
+async def set_by_netdiag(journal: Journal, hosts: Sequence[str]) -> Sequence[Deed]:
+    """The kernel settings of these hosts that netdiag set, however long ago; of each the newest first. Raises
+    JournalDown.
+    """
+    found = [await journal.list(states=SETTLED, host=host, limit=CHANGES) for host in hosts]
+    return [deed for records in found for deed in deeds(records)]

@@ -12,7 +12,7 @@ from bot.core.fault import Fault
 from bot.core.faults import left
 from bot.core.fire import Fire, Phase, key_of
 from bot.core.host import Inventory
-from bot.core.insight import judged
+from bot.core.insight import judged, strayed
 from bot.core.insight_kinds import PLAYBOOK
 from bot.core.missed import missed
 from bot.core.moved import moved
@@ -77,8 +77,9 @@ class Judge:
         """What was known before, and the reports with what only that and the fleet tell."""
         known = roles(task.hosts)
         past = await recall(self.annals.history, hosts, known, at)
-        by_netdiag = await set_by_netdiag(self.journal)
         # a large fleet takes seconds: beside the loop, which serves others meanwhile
+        odd = await asyncio.to_thread(strayed, hosts, past, known, at)
+        by_netdiag = await set_by_netdiag(self.journal, odd)
         told = await asyncio.to_thread(judged, hosts, past, known, at, sweep.tuning.horizon, by_netdiag=by_netdiag)
         return past, told
 

@@ -16,10 +16,13 @@ from bot.core.past import Point
 from bot.core.report import HostReport, Severity, Status
 from bot.core.snapshot import Snapshot
 from bot.core.spans import amount, between, pace, span
+from bot.engine.recall import set_by_netdiag
 from bot.engine.remedy import inverse_of
 from bot.probes.netns import Namespace, NetnsFacts
 from bot.probes.sysctl_net import SysctlFacts
 from tests.fakes.approval import change, proposed
+from tests.fakes.clock import FakeClock
+from tests.fakes.journal import MemoryJournal
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 KEY = "net.core.somaxconn"
@@ -62,6 +65,24 @@ def test_a_revert_is_netdiags_too() -> None:
     back = inverse_of(record.change, "c9", "n", "bob", "v")
     (deed,) = deeds([record.model_copy(update={"change": back})])
     assert (deed.key, deed.value, deed.requester) == (f"host {KEY}", "128", "bob")
+
+
+async def test_who_set_it_is_known_however_many_changes_other_hosts_had_since() -> None:
+    journal = MemoryJournal(FakeClock())
+
+    async def keep(ident: str, host: str, **more: Any) -> None:
+        record = done("host", **more)
+        journal.records[ident] = record.model_copy(
+            update={"change": record.change.model_copy(update={"id": ident, "host": host})}
+        )
+
+    await keep("c-old", "node-1")
+    await keep("c-new", "node-1")
+    await keep("c-no", "node-1", state=State.DENIED)
+    for number in range(300):
+        await keep(f"c{number}", f"web-{number}")
+    found = await set_by_netdiag(journal, ["node-1", "node-2", "web-7"])
+    assert [(deed.host, deed.change) for deed in found] == [("node-1", "c-new"), ("node-1", "c-old"), ("web-7", "c7")]
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.DENIED, State.STALE, State.FAILED, State.REVERTED])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.core.drift import Deed
 from bot.core.host import Cause, HostFailure
-from bot.core.insight import insights, judged
+from bot.core.insight import insights, judged, strayed
 from bot.core.measure import Measure
 from bot.core.past import Norm, Past, Point, Setting
 from bot.core.report import Coverage, Finding, HostReport, Severity, Status
@@ -248,6 +248,14 @@ def test_one_change_is_one_fault_and_the_next_is_another() -> None:
     (later,) = changed(was("128", before="4096", hours=0))  # the next sweep, after it was stored
     (again,) = changed(was("128", before="4096", hours=3))  # another day's
     assert first.fingerprint == later.fingerprint != again.fingerprint
+
+
+def test_only_hosts_whose_settings_changed_or_differ_need_to_be_explained() -> None:
+    assert strayed(tuned("128"), Past(), WEB, NOW) == ["web-1"]
+    assert strayed(tuned("4096"), was("128"), WEB, NOW) == ["web-1"]
+    assert strayed(tuned("4096"), Past(), WEB, NOW) == []
+    lost = HostFailure(cause=Cause.UNREACHABLE, reason="connection refused", remedy="start it")
+    assert strayed([HostReport(host="web-1", status=Status.UNKNOWN, failure=lost)], was("128"), WEB, NOW) == []
 
 
 def test_what_netdiag_changed_says_who_asked_and_who_approved() -> None:
