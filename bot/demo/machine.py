@@ -1,6 +1,7 @@
 """What can this machine do, and how is a command run on it?"""
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -110,6 +111,7 @@ def guest_availability() -> str | None:
     return _boots(kernel)
 
 
+@functools.cache  # it takes a second, and the kernel stays the one that it is
 def _boots(kernel: str) -> str | None:
     """Whether the kernel gets as far as its first line: before that it tries whether it may trace processes."""
     argv = [kernel, "mem=64M", "con=null", "con0=null,fd:1", "ssl=null"]
