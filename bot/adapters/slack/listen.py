@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 from slack_bolt.app.async_app import AsyncApp
 
-from bot.adapters.slack import clicks, form, talk
+from bot.adapters.slack import clicks, talk
 from bot.adapters.slack.api import SlackApi
 from bot.adapters.slack.card import DENY
 from bot.adapters.slack.inbox import BUSY, DOWN, Ack, Body, Full, Inbox, Job
@@ -66,7 +66,7 @@ class Listener:
             command = self._read(str(body.get("text") or ""))
             if command.word is Word.FORM:
                 await ack()
-                await self.modals.show(trigger, form.Origin(where.channel))
+                await self.modals.show(trigger, where)
                 return
             job = Job(kind_of(command), f"trigger:{trigger}", to_body(where, command))
             taken = await self.inbox.take(job)

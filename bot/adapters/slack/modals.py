@@ -5,7 +5,7 @@ is done.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import structlog
@@ -51,10 +51,8 @@ class Modals:
     async def open_form(self, ack: Ack, body: Body) -> None:
         """The button of a mention without words."""
         await ack()
-        container = body.get("container") or {}
-        channel = str((body.get("channel") or {}).get("id", ""))
-        origin = form.Origin(channel, str(container.get("thread_ts") or container.get("message_ts") or ""))
-        await self.show(str(body.get("trigger_id", "")), origin)
+        click = clicks.read(body)
+        await self.show(str(body.get("trigger_id", "")), replace(click.where, thread=click.thread or click.ts))
 
     async def chosen(self, ack: Ack, body: Body) -> None:
         """A choice in the form: show the command that means the same."""
@@ -138,9 +136,12 @@ class Modals:
         job = Job(kind_of(read), f"view:{view.get('id')}:{view.get('hash')}", to_body(where, read))
         await self._submitted(ack, job, hush.WHY)
 
-    async def show(self, trigger: str, origin: form.Origin) -> None:
-        """Open the form that asks for a run, within the trigger's three seconds."""
-        await self._opened(trigger, form.view(self.catalog, origin, name=self.name))
+    async def show(self, trigger: str, where: Where) -> None:
+        """Open the form that asks for a run, within the trigger's three seconds; else say what to type."""
+        origin = form.Origin(where.channel, where.thread)
+        if not await self._opened(trigger, form.view(self.catalog, origin, name=self.name)):
+            said = talk.told("The form could not be opened.", f"Type it instead: {self.name} {USAGE[Word.RUN]}")
+            await answer(self.api, where, said, key=f"say:{trigger}")
 
     async def _about(self, token: str) -> str:
         """Which change a button stands for, in words; nothing where the journal does not say."""

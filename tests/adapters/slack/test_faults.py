@@ -137,9 +137,11 @@ async def test_an_exhausted_response_url_falls_back_to_a_message_for_the_presser
     assert "Not approved" in bot.slack.ephemerals("alice")[-1].text
 
 
-async def test_a_form_whose_trigger_expired_breaks_nothing(bot: Bot) -> None:
+async def test_a_form_whose_trigger_expired_says_what_to_type_instead_and_breaks_nothing(bot: Bot) -> None:
     bot.slack.faults.arm("error", "views.open", error="expired_trigger_id")
     await bot.slack.command("alice", "#netops", "/netdiag")
+    await bot.slack.until(lambda: bot.slack.ephemerals("alice"))
+    assert "/netdiag TARGET [playbook ...]" in read(bot.slack.ephemerals("alice")[-1])
     await asked(bot)
 
 
