@@ -96,9 +96,9 @@ class Sweeper:
         log.error("sweep.store.down", sweep=sweep.name, fault=why)
         if sweep.channel:
             lines = (why, "No sweep runs until it is back; what is missed meanwhile is told then.")
-            await self.herald.say(
-                sweep.channel, f"store-down:{stamp(self.clock.now())}", "Sweeps stand still: the store is down", lines
-            )
+            key = f"store-down:{stamp(self.clock.now())}"
+            if await self.herald.say(sweep.channel, key, "Sweeps stand still: the store is down", lines) is None:
+                self._down.discard(sweep.channel)  # nobody heard it: it is told at the next look
 
     async def _up(self, sweep: Sweep) -> None:
         if sweep.channel in self._down:

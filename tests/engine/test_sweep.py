@@ -229,6 +229,16 @@ async def test_a_run_that_was_taken_over_stores_and_tells_nothing(fleet: Fleet) 
     assert fleet.herald.news() == NEW
 
 
+async def test_that_the_store_is_down_is_told_when_the_chat_hears_again(fleet: Fleet) -> None:
+    fleet.herald.deaf = True
+    await fleet.sweeper.trouble(SWEEP, "disk full")
+    fleet.herald.deaf = False
+    for _ in range(2):
+        await fleet.sweeper.trouble(SWEEP, "disk full")
+        fleet.clock.tick(30)
+    assert [message.lines[0] for message in fleet.herald.messages.values()] == ["disk full"]
+
+
 async def test_a_store_that_is_down_is_told_once_and_its_runs_are_not_lost(fleet: Fleet) -> None:
     fleet.eyes.hosts = {"node-1": full(80)}
     await fleet.sweep()
