@@ -17,7 +17,7 @@ from bot.core.alert_route import Route, Routing, meant, params_of
 from bot.core.host import Inventory
 
 MOST = 500
-"""Alerts of one group that are kept one by one; what is more is counted."""
+"""Alerts of one group that are kept one by one, and diagnoses; what is more is counted."""
 STALE = timedelta(days=1)
 """A group that was silent for so long is over, resolved or not: Alertmanager may be told not to send what resolves."""
 TRIES = 3
@@ -149,23 +149,42 @@ def fold(
     alerts = {alert.key: alert for alert in group.alerts}
     new: list[tuple[str, Alert, Route]] = []
     over = 0
-    for alert, route in told:
-        firing = alert.status == "firing"
+    for alert, _ in told:
         if alert.key in alerts:
+            firing = alert.status == "firing"
             ends = None if firing else alert.ends
             alerts[alert.key] = alerts[alert.key].model_copy(update={"firing": firing, "ends": ends})
-        elif firing and len(alerts) < MOST:
+    for alert, route in told:
+        if alert.key in alerts or alert.status != "firing":
+            continue
+        if len(alerts) < MOST or _made_room(alerts):
             alerts[alert.key] = _seen(alert, route, inventory)
             new.append((alert.key, alert, route))
         else:
-            over += firing
+            over += 1
     looks = group.looks
     for key, alert, route in new:
         seen = alerts[key]
         if seen.hosts and not seen.trouble:
-            looks, alerts[key] = _covered(looks, seen, _look(len(looks) + 1, seen, alert, route, now), routing)
-    update = {"alerts": tuple(alerts.values()), "looks": looks, "more": over + delivery.truncated, "last": now}
+            number = looks[-1].number + 1 if looks else 1
+            looks, alerts[key] = _covered(looks, seen, _look(number, seen, alert, route, now), routing)
+    update = {"alerts": tuple(alerts.values()), "looks": _lately(looks), "more": over + delivery.truncated, "last": now}
     return group.model_copy(update=update)
+
+
+def _made_room(alerts: dict[str, Seen]) -> bool:
+    """Whether one that is over could go: the one that ended first. What fires is never given up for another."""
+    over = [alert for alert in alerts.values() if not alert.firing]
+    if over:
+        del alerts[min(over, key=lambda alert: alert.ends or alert.starts).key]
+    return bool(over)
+
+
+def _lately(looks: tuple[Look, ...]) -> tuple[Look, ...]:
+    """The diagnoses without the oldest of those that are done, where there are more than `MOST`."""
+    done = [look.number for look in looks if look.step in (Step.TOLD, Step.GIVEN_UP)]
+    gone = set(done[: max(0, len(looks) - MOST)])
+    return tuple(look for look in looks if look.number not in gone) if gone else looks
 
 
 def _open(known: Group | None, delivery: Delivery, channel: str, firing: Sequence[str], now: datetime) -> Group | None:

@@ -5,10 +5,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bot.core.alert_group import Group, Look, Seen, Step
+from bot.core.outline import plural
 from bot.core.report import HostReport, Report, Status
 
 SHOWN = 12
 """Lines of one kind in the message; the rest is counted."""
+DIAGNOSED = 16
+"""Lines of diagnoses, over all of them."""
 NAMES = 5
 CAUSES = 3
 _WORST = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
@@ -30,7 +33,18 @@ def words(group: Group) -> tuple[str, Sequence[str]]:
         lines.append(f"not diagnosed: {trouble}{f' ({times} alerts)' if times > 1 else ''}")
     if len(troubles) > SHOWN:
         lines.append(f"not diagnosed for {len(troubles) - SHOWN} more reasons")
-    return title, (*lines, *(line for look in group.looks for line in _look(look)))
+    return title, (*lines, *_diagnoses(group.looks))
+
+
+def _diagnoses(looks: Sequence[Look]) -> Sequence[str]:
+    """The newest as far as a message holds them: all of them stand in its thread."""
+    lines: list[str] = []
+    for number, look in enumerate(reversed(looks)):
+        told = _look(look)
+        if lines and len(lines) + len(told) > DIAGNOSED:
+            return (f"{plural(len(looks) - number, 'earlier look')}: in the thread", *lines)
+        lines[:0] = told
+    return lines
 
 
 def mark(group: Group) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.alert import LONGEST_LABEL, MAX_BYTES, Alert, Delivery, Malformed
-from bot.core.alert_group import STALE, TRIES, Group, Step, channels, fold
+from bot.core.alert_group import STALE, TRIES, Group, Look, Step, channels, fold
 from bot.core.alert_route import Match, Route, Routing, meant, params_of, without_port
 from bot.core.alert_words import mark, outcome, settled, words
 from bot.core.host import Cause, Host, HostFailure, Inventory
@@ -304,6 +304,40 @@ def test_a_flood_is_bounded_and_counted() -> None:
     assert len(lines) < 20
     assert "and 693 more alerts" in lines
     assert len(title) < 100
+
+
+def test_what_is_resolved_makes_room_in_a_group_that_always_fires() -> None:
+    """One alert that never ends (a watchdog's) keeps its group's message open: those after the first 500 count, too."""
+    dog = alert(alertname="Watchdog", instance="nowhere")
+    group = opened(dog)
+    for number in range(600):
+        at = NOW + timedelta(hours=number)
+        sick, well = (
+            alert(instance="node-3", device=str(n), starts=NOW + timedelta(hours=n)) for n in (number, number - 1)
+        )
+        well = well.model_copy(update={"status": "resolved", "ends": at})
+        told = (sick, dog, well)
+        group = folded(group, *told, now=at) or group
+        assert folded(group, *told, now=at) == group
+        group = group.model_copy(update={"looks": tuple(_done(look) for look in group.looks)})
+    assert (group.episode, group.firing, group.more, len(group.alerts)) == (1, 2, 0, 500)
+    assert [one.key for one in group.alerts if one.firing][-1] == alert(
+        instance="node-3", device="599", starts=NOW + timedelta(hours=599)
+    ).key
+    assert (len(group.looks), group.looks[-1].number) == (500, 600)
+
+
+def _done(look: Look) -> Look:
+    return look.model_copy(update={"step": Step.TOLD, "outcome": (f"node-3: critical: {look.number}" + "x" * 200,)})
+
+
+def test_the_newest_diagnoses_stand_in_the_message_and_the_others_are_counted() -> None:
+    group = opened(alert(instance="node-3"))
+    looks = tuple(_done(group.looks[0].model_copy(update={"number": number})) for number in range(1, 201))
+    lines = words(group.model_copy(update={"looks": looks}))[1]
+    assert len(lines) < 30
+    assert lines[-1].startswith("node-3: critical: 200x")
+    assert "184 earlier looks: in the thread" in lines
 
 
 def test_a_message_is_settled_once_it_shows_what_is_known_and_nothing_is_due() -> None:
