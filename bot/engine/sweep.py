@@ -23,6 +23,7 @@ from bot.core.policy import Actor
 from bot.core.report import HostReport, Report
 from bot.core.snapshot import Snapshot, Visit
 from bot.core.sweep import Sweep
+from bot.engine import sweep_evidence
 from bot.engine.annals import Annals
 from bot.engine.diagnose import Observer
 from bot.engine.ports import Clock, Journal, JournalDown
@@ -154,6 +155,7 @@ class Sweeper:
         if await self.room.worth(sweep, key, said, now):
             await self.room.quota.spend(sweep.channel, key, now)
             pictures = await self._pictures(sweep, said)
+            report = report or await sweep_evidence.kept(self.journal, fire)
             if not await self.herald.tell(sweep, key, said, report=report, pictures=pictures):
                 log.warning("sweep.not.told", sweep=sweep.name, due=stamp(fire.due))
                 await history.untell(sweep.channel, said.heard)

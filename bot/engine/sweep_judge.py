@@ -25,6 +25,7 @@ from bot.core.snapshot import Snapshot
 from bot.core.sweep import Sweep
 from bot.core.tell import COLUMNS, digest
 from bot.core.window import why_inside
+from bot.engine import sweep_evidence
 from bot.engine.annals import REMEMBERED, Annals, changed
 from bot.engine.offers import offered, waiting
 from bot.engine.ports import Clock, Journal
@@ -67,6 +68,8 @@ class Judge:
         said = digest(replace(scene, moved=moved(hosts, past, at, sweep.tuning.horizon)))
         said = with_canaries(said, _offering(report, seen))
         report = await self._proposed(task, report, said, seen)
+        if sweep.channel:
+            await sweep_evidence.keep(self.journal, fire, report, said)  # before the digest: whoever tells it has both
         done = replace(fire, phase=Phase.JUDGED, digest=said)
         visited = Visited(at, task.run, report.hosts, changed((*known, *away), after), sweep.name)
         return (done if await history.judged(done, visited) else None), report

@@ -119,8 +119,21 @@ async def test_what_the_chat_did_not_take_is_told_later_and_once(fleet: Fleet) -
     fleet.herald.deaf = False
     assert (await fleet.sweeper.retell(SWEEP, second)).phase is Phase.TOLD
     assert (await fleet.sweeper.retell(SWEEP, first)).phase is Phase.TOLD
+    assert [report.hosts[0].host for message in fleet.herald.messages.values() for report in message.reports if report]
     await fleet.sweep()
     assert fleet.herald.news() == NEW
+
+
+async def test_a_digest_whose_evidence_is_that_of_a_later_run_is_told_without(fleet: Fleet) -> None:
+    fleet.eyes.hosts = {"node-1": full(80)}
+    fleet.herald.deaf = True
+    first = await fleet.sweep()
+    fleet.eyes.hosts = {"node-1": full(80, 443)}
+    await fleet.sweep()
+    fleet.herald.deaf = False
+    assert (await fleet.process().retell(SWEEP, first)).phase is Phase.TOLD
+    (message,) = [message for message in fleet.herald.messages.values() if message.digests]
+    assert message.reports == [None]
 
 
 class Died(BaseException):
@@ -145,6 +158,10 @@ async def test_a_process_that_dies_after_telling_is_followed_by_one_that_edits_t
     assert told.phase is Phase.TOLD
     (message,) = fleet.herald.messages.values()
     assert [said.items for said in message.digests] == [message.digests[0].items] * 2
+    first, again = message.reports
+    assert first is not None
+    assert again is not None
+    assert again.hosts == first.hosts[:1], "with the evidence of what is news"
     await fleet.sweep()
     assert fleet.herald.news() == NEW
 
