@@ -77,8 +77,11 @@ def quiet(sweep: Sweep, digest: Digest) -> Message:
     return Message(fallback(said, *tail), (rich(told),))
 
 
-def parent(sweep: Sweep, digest: Digest, key: str) -> tuple[Message, ...]:
-    """The digest in its message, and what did not fit into it for the thread. `key` is what the buttons carry."""
+def parent(sweep: Sweep, digest: Digest, key: str, changes: int = 0) -> tuple[Message, ...]:
+    """The digest in its message, and what did not fit into it for the thread.
+
+    `key` is what the buttons carry, `changes` how many proposals wait in the thread.
+    """
     head = f"{_shape(digest)} {name_of(sweep)}: {counted(digest)}"
     blocks = [header(head), rich(*_state(digest))]
     for news in News:
@@ -89,6 +92,8 @@ def parent(sweep: Sweep, digest: Digest, key: str) -> tuple[Message, ...]:
         blocks.append(rich(line(run("? Unknown, and why", bold=True)), bullets(_blinds(digest))))
     if digest.held:
         blocks.append(rich(line(run("Held back", bold=True)), bullets(_held_words(digest))))
+    if changes:
+        blocks.append(rich(line(run(f"{plural(changes, 'change')} proposed", bold=True), ": to approve in the thread")))
     if silenceable(digest):
         blocks.append(_button(key))
     due = f"{digest.due:%Y-%m-%d %H:%M} UTC"

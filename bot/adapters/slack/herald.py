@@ -22,6 +22,7 @@ from bot.adapters.slack.pieces import File, Message
 from bot.adapters.slack.posts import Posts
 from bot.adapters.slack.refusal import UNREACHABLE, code
 from bot.adapters.slack.talk import told
+from bot.core.approval import State
 from bot.core.ask import Progress
 from bot.core.digest import Digest
 from bot.core.digest_words import GONE
@@ -98,7 +99,11 @@ class SlackHerald:
 
         async def tell() -> bool:
             short = digest.quiet and sweep.quiet is not Quiet.DIGEST
-            parent, *more = (words.quiet(sweep, digest),) if short else words.parent(sweep, digest, key)
+            parent, *more = (
+                (words.quiet(sweep, digest),)
+                if short
+                else words.parent(sweep, digest, key, await self._proposed(digest.run))
+            )
             posted = await self._final(sweep.channel, key, parent)
             await Thread(posted.channel, posted.ts).keep(self.journal, digest.run)
             if not short:
@@ -133,6 +138,10 @@ class SlackHerald:
             return True
 
         return bool(await self._try(receipt.channel, f"adopted:{run}", keep))
+
+    async def _proposed(self, run: str) -> int:
+        """Changes that wait in this thread: one that waited already has its card where it was proposed."""
+        return sum(record.run == run for record in await self.journal.list(states=[State.PENDING]))
 
     async def diagnosed(self, receipt: Receipt, report: Report) -> bool:
         """A report into the thread of a message that stands: its verdict, evidence, and the cards of its changes."""

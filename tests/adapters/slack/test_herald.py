@@ -73,7 +73,9 @@ async def test_evidence_picture_and_card_stand_in_its_thread_and_the_card_can_be
     receipt = await herald(bot).begin(SWEEP, "r1", KEY, START)
     assert receipt is not None
     await bot.desk.propose("carol", "r1", id="c0sweep00")
+    await bot.desk.propose("carol", "r0", id="c0earlier")
     assert await told(bot)
+    assert "1 change proposed : to approve in the thread" in shown(bot)[0], "and not the one of an earlier run"
     card = await bot.card("c0sweep00")
     thread = bot.slack.thread("#netops", receipt.ts)
     assert [bool(one.files) for one in thread] == [True, False, False]
