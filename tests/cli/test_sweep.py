@@ -177,7 +177,11 @@ def test_a_digest_reads_from_what_is_new_to_what_was_held_back_and_nothing_of_a_
         seconds=12.3,
         hosts={Status.CRITICAL: 14, Status.OK: 186},
         before={Status.OK: 200},
-        items=(Item(news=News.NEW, places=places, **common), Item(news=News.RESOLVED, places=places[:1], **common)),
+        items=(
+            Item(news=News.NEW, places=places, **common),
+            Item(news=News.RESOLVED, places=places[:1], **common),
+            Item(news=News.LEFT, places=places[1:2], **common),
+        ),
         open=(Open(id="backlog-capped", playbook="p", title="t", severity=Severity.WARNING, hosts=("a",), oldest=NOW),),
         blind=(Blind(reason=f"no route {HOSTILE}", hosts=("b", "c"), whole=True, news=True),),
         sighted=("d",),
@@ -189,10 +193,22 @@ def test_a_digest_reads_from_what_is_new_to_what_was_held_back_and_nothing_of_a_
     console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115 - nobody reads it
     console.print(digest_view.digest(told, Sweep("fleet", Every(900), "all", zone="Europe/Berlin")))
     text = console.export_text()
-    order = ["1 new", "200 hosts", "▲ 2 runs missed", "New", "14 hosts", "Resolved", "Still open", "Unknown", "Moved"]
+    order = [
+        "1 new",
+        "200 hosts",
+        "▲ 2 runs missed",
+        "New",
+        "14 hosts",
+        "Resolved",
+        "Left the inventory:",
+        "Still open",
+        "Unknown",
+        "Moved",
+    ]
     found = [text.index(words) for words in (*order, "Held back", "The last 2 sweeps")]
     assert found == sorted(found)
     assert "12,345 of 20,000 sockets" in text
+    assert "- Strict  node-1, last known critical, open for " in text
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "well" not in text.partition("The last 2 sweeps")[2]

@@ -171,6 +171,15 @@ def test_a_digest_that_is_told_later_names_each_place_without_the_report() -> No
     assert "node-4 nginx on 0.0.0.0:80: accept queue full" in said(message)
 
 
+def test_what_left_the_inventory_is_told_as_that_and_not_as_well() -> None:
+    away = digest(items=(item(News.LEFT, "node-8", severity=Severity.WARNING),))
+    text = parent(away)
+    assert "Left the inventory: nobody looks at these hosts any more" in text
+    assert "- Accept queue overflows : node-8, last known ▲ warning, open for " in text
+    assert "1 left the inventory" in text
+    assert words.silenceable(away) == ()
+
+
 def test_only_what_hurts_can_be_silenced() -> None:
     calm = digest(items=(item(News.RESOLVED),))
     assert "Silence" not in parent(calm)
