@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.adapters.slack.pieces import (
+    MACHINES,
     Block,
     Element,
     Message,
@@ -210,7 +211,8 @@ def _body(change: Mapping[str, Any], record: Record) -> Iterable[Block]:
     if not plan["inverse"]:
         facts = [fact for fact in facts if fact[0] != "Dead man"]
     told = [line(run(f"{name}: ", bold=True), run(text, most=WHOLE)) for name, text in facts if text]
-    owner = [run(f" for {change['requester']}", most=120)] if record.asker.startswith("schedule:") else []
+    owned = record.asker.partition(":")[0] in MACHINES and change["requester"] != record.asker
+    owner = [run(f" for {change['requester']}", most=120)] if owned else []
     people = line(run("Asked by ", bold=True), who(record.asker or change["requester"]), *owner)
     until = line(
         run("May approve: ", bold=True),

@@ -75,13 +75,17 @@ def link(url: str, text: str) -> Element:
     return {"type": "link", "url": url, "text": neutral(text, 100)}
 
 
+MACHINES = {"schedule": "sweep", "alert": "alert route"}
+"""Actors that are nobody, by the kind in their key: what people call them."""
+
+
 def who(key: str) -> Element:
-    """An actor's key as a Slack mention when it is one of Slack's, else as text; a schedule is a sweep to people."""
+    """An actor's key as a Slack mention when it is one of Slack's, else as text, as people call it."""
     match = _USER.fullmatch(key)
     if match:
         return {"type": "user", "user_id": match.group(1)}
     kind, _, name = key.partition(":")
-    return run(f"sweep {name}" if kind == "schedule" else key or "nobody", most=120)
+    return run(f"{MACHINES[kind]} {name}" if kind in MACHINES else key or "nobody", most=120)
 
 
 def when(stamp: str) -> Element:

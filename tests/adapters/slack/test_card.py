@@ -62,6 +62,21 @@ def words(message: Message) -> str:
     return "\n".join(texts(message.blocks))
 
 
+@pytest.mark.parametrize(
+    ("asker", "said"),
+    [
+        ("schedule:nightly", "Asked by sweep nightly for REQUESTER"),
+        ("alert:ingress", "Asked by alert route ingress for REQUESTER"),
+        ("terminal:root", "Asked by terminal:root"),
+    ],
+)
+def test_what_nobody_typed_is_asked_by_its_schedule_or_route_for_its_owner(asker: str, said: str) -> None:
+    made = record(asker=asker)
+    told = " ".join(words(card(made, "token", START)).split())
+    assert said.replace("REQUESTER", made.change.requester) in told
+    assert ("for " + made.change.requester in told) is ("REQUESTER" in said)
+
+
 @pytest.mark.parametrize(("fields", "offered", "said"), STATES.values(), ids=STATES)
 def test_each_state_is_told_in_words_and_offers_only_what_still_works(
     fields: dict[str, Any], offered: list[str], said: str
