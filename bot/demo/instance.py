@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.demo import cgroups
+from bot.demo import cgroups, ration
 from bot.demo.machine import FleetError, run, start_time
 from bot.demo.plan import INSTANCES, Plan, plan
 
@@ -96,6 +96,7 @@ def clear(claim: Claim) -> None:
     if group is not None and group.is_dir():
         cgroups.kill(group)
         cgroups.remove(group)
+    ration.clear(claim.instance)
     unlink(plan(claim.instance, 1))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.demo import cgroups, network
+from bot.demo import cgroups, network, ration
 from bot.demo.disk import HERE, furnish, interpreter, keys_of
 from bot.demo.guest import Guest
 from bot.demo.hosts import Lines, Running, boot
@@ -159,6 +159,7 @@ class Rack:
         for caller in self.crowds:
             caller.kill()
             caller.wait()
+        ration.clear(self.claim.instance)
         if self.group is not None:
             cgroups.remove(self.group)
         run(["umount", "-l", str(self.claim.room / "disk")], check=False)
@@ -213,6 +214,7 @@ class Rack:
         for order in ("heal", "thaw"):
             self.ends.pop((order, host), None)
         self.pulses = {key: pulse for key, pulse in self.pulses.items() if key[0] != host}
+        self.unration(host)
         if self.group is not None:
             cgroups.remove(self.group / host)
         network.detach(node, self.switch.pid)
@@ -260,6 +262,20 @@ class Rack:
         run(["nsenter", "-t", str(self.switch.pid), "-n", "bridge", "link", "set", "dev", port, "mcast_flood", word])
         return {}
 
+    def ration(self, host: str) -> dict[str, Any]:
+        """Make a control group with a CPU quota for some of a host's processes; the host finds it in /run/ration."""
+        ration.make(self.claim.instance, host, self.running[host].pid, self.home(host))
+        return {}
+
+    def unration(self, host: str) -> dict[str, Any]:
+        """Take that group away."""
+        ration.end(self.claim.instance, host, self.home(host))
+        return {}
+
+    def home(self, host: str) -> Path | None:
+        """The control group of a host, where there is one."""
+        return None if self.group is None else self.group / host
+
     def carrier(self, host: str, lost: bool) -> None:
         """Take the carrier of a host's last leg away, or give it back."""
         assert self.switch is not None
@@ -295,6 +311,8 @@ ORDERS: dict[str, Callable[..., dict[str, Any]]] = {
     "pulse": Rack.pulse,
     "still": Rack.still,
     "deafen": Rack.deafen,
+    "ration": Rack.ration,
+    "unration": Rack.unration,
 }
 KINDS: dict[str, Callable[[Rack, str, bool], Any]] = {
     "freeze": lambda rack, host, there: rack.stopped(host, frozen=there),

@@ -3,83 +3,26 @@
 Two real keepalived on two hosts of one switch; `netdiag run` over SSH, as a person would.
 """
 
-import asyncio
-import json
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from bot.demo import Fleet, availability, faults
+from tests.lab.pair import finding, found, fresh_pair, healthy, run, seen, until
 
 REASON = availability(["vrrp"])
 pytestmark = [
     pytest.mark.skipif(REASON is not None, reason=f"no VRRP pair on this machine: {REASON}"),
     pytest.mark.timeout(400),
 ]
-Hosts = Mapping[str, Mapping[str, Any]]
 
 
 @pytest_asyncio.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[Fleet]:
-    """A fresh pair, for a log remembers ten minutes; gw-1 is the master."""
-    async with Fleet.up(tmp_path, hosts=0, parts=["vrrp"], people={"alice": {"slack": "U0ALICE"}}) as fleet:
-
-        async def settled() -> bool:
-            return "@" not in (vip := fleet.fill("@NET@.230/")) and vip in await fleet.sh("gw-1", "ip -4 address")
-
-        assert await until(settled)
+    async with fresh_pair(tmp_path, {"alice": {"slack": "U0ALICE"}}) as fleet:
         yield fleet
-        await faults.heal_all(fleet)
-
-
-async def until(what: Callable[[], Awaitable[Any]], seconds: float = 90.0) -> Any:
-    """The first answer that is not empty, or the last one when time is up."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while not (answer := await what()) and loop.time() < end:
-        await asyncio.sleep(0.5)
-    return answer
-
-
-async def run(fleet: Fleet, target: str = "gw-*") -> Hosts:
-    place = Path(fleet.inventory_dir)
-    argv = ["-m", "bot", "run", target, "vrrp", "--inventory", place, "--state", place / "state", "--format", "json"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *map(str, argv), cwd=Path(__file__).parents[2],
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    said, complaint = await process.communicate()
-    assert said, complaint.decode()
-    return {host["host"]: host for host in json.loads(said)["hosts"]}
-
-
-def finding(hosts: Hosts, host: str, name: str) -> Mapping[str, Any] | None:
-    return next((found for found in hosts[host]["findings"] if found["id"] == name), None)
-
-
-def found(hosts: Hosts) -> set[tuple[str, str]]:
-    return {(name, one["id"]) for name, host in hosts.items() for one in host["findings"]}
-
-
-async def seen(fleet: Fleet, *wanted: tuple[str, str]) -> Hosts:
-    """Runs until all of these findings are there."""
-
-    async def look() -> Hosts | None:
-        hosts = await run(fleet)
-        return hosts if found(hosts) >= set(wanted) else None
-
-    hosts = await until(look)
-    assert hosts, f"never seen together: {wanted}"
-    return hosts  # type: ignore[no-any-return]
-
-
-async def healthy(fleet: Fleet) -> bool:
-    hosts = await run(fleet)
-    return {host["status"] for host in hosts.values()} == {"ok"}
 
 
 @pytest.mark.incident

@@ -6,6 +6,7 @@ until it is ended.
 
 import contextlib
 import errno
+import os
 import resource
 import signal
 import socket
@@ -13,9 +14,11 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 PATIENCE = 5.0  # seconds for one connection
 MUCH = 4000  # bytes of one thing said: more than a packet
+CROWD = 3  # of the greedy on each processor: of two one has had less than its share, and goes before who waits
 STEP = 40  # connections made at once; fewer than any backlog here
 
 
@@ -227,6 +230,42 @@ def syns(address: str, port: str, per_second: str) -> None:
         time.sleep(max(0.0, began + number / int(per_second) - time.monotonic()))
 
 
+def greed(group: str, program: str, on: str, off: str) -> None:
+    """Burn in a control group for ON seconds and rest for OFF, on each processor, and keep a program in the group.
+
+    The program's processes are put there also when they are started anew. Nobody goes before us but who is real-time.
+    """
+    place = Path(group) / "cgroup.procs"
+    children = []
+    try:
+        for processor in list(os.sched_getaffinity(0)) * CROWD:
+            child = os.fork()
+            if not child:
+                burn(place, processor, float(on), float(off))
+            children.append(child)
+        ready()
+        while True:
+            for path in Path("/proc").glob("[0-9]*/comm"):
+                with contextlib.suppress(OSError):
+                    if path.read_text().startswith(program):
+                        place.write_text(path.parent.name)
+            time.sleep(1.0)
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+
+
+def burn(place: Path, processor: int, on: float, off: float) -> None:
+    """Be a child that burns and rests in step with the others, for ever."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.setpriority(os.PRIO_PROCESS, 0, -20)
+    os.sched_setaffinity(0, [processor])
+    place.write_text(str(os.getpid()))
+    while True:
+        if time.monotonic() % (on + off) >= on:
+            time.sleep(on + off - time.monotonic() % (on + off))
+
+
 KINDS: dict[str, Callable[..., None]] = {
     kind.__name__: kind
     for kind in (
@@ -244,6 +283,7 @@ KINDS: dict[str, Callable[..., None]] = {
         talk,
         bursts,
         syns,
+        greed,
     )
 }
 

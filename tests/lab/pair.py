@@ -1,0 +1,79 @@
+"""Two real keepalived that share an address, for tests to break: a fresh pair, and what `netdiag run` finds on it."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.demo import Fleet, faults
+from bot.demo.papers import People
+
+Hosts = Mapping[str, Mapping[str, Any]]
+
+
+@contextlib.asynccontextmanager
+async def fresh_pair(place: Path, people: People) -> AsyncIterator[Fleet]:
+    """A fresh pair, for a log remembers ten minutes; gw-1 is the master."""
+    async with Fleet.up(place, hosts=0, parts=["vrrp"], people=people) as fleet:
+
+        async def settled() -> bool:
+            return await masters(fleet) == {"gw-1"}
+
+        assert await until(settled)
+        yield fleet
+        await faults.heal_all(fleet)
+
+
+async def masters(fleet: Fleet) -> set[str]:
+    """Who holds the address."""
+    vip = fleet.fill("@NET@.230/")
+    return {host for host in ("gw-1", "gw-2") if vip in await fleet.sh(host, "ip -4 address show dev eth0")}
+
+
+async def until(what: Callable[[], Awaitable[Any]], seconds: float = 90.0) -> Any:
+    """The first answer that is not empty, or the last one when time is up."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not (answer := await what()) and loop.time() < end:
+        await asyncio.sleep(0.5)
+    return answer
+
+
+async def run(fleet: Fleet, target: str = "gw-*") -> Hosts:
+    place = Path(fleet.inventory_dir)
+    argv = ["-m", "bot", "run", target, "vrrp", "--inventory", place, "--state", place / "state", "--format", "json"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *map(str, argv), cwd=Path(__file__).parents[2],
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, complaint = await process.communicate()
+    assert said, complaint.decode()
+    return {host["host"]: host for host in json.loads(said)["hosts"]}
+
+
+def finding(hosts: Hosts, host: str, name: str) -> Mapping[str, Any] | None:
+    return next((found for found in hosts[host]["findings"] if found["id"] == name), None)
+
+
+def found(hosts: Hosts) -> set[tuple[str, str]]:
+    return {(name, one["id"]) for name, host in hosts.items() for one in host["findings"]}
+
+
+async def seen(fleet: Fleet, *wanted: tuple[str, str]) -> Hosts:
+    """Runs until all of these findings are there."""
+
+    async def look() -> Hosts | None:
+        hosts = await run(fleet)
+        return hosts if found(hosts) >= set(wanted) else None
+
+    hosts = await until(look)
+    assert hosts, f"never seen together: {wanted}"
+    return hosts  # type: ignore[no-any-return]
+
+
+async def healthy(fleet: Fleet) -> bool:
+    hosts = await run(fleet)
+    return {host["status"] for host in hosts.values()} == {"ok"}
