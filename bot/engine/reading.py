@@ -134,7 +134,7 @@ async def remember(journal: Journal, ask: Ask, report: Report) -> None:
     summary: dict[str, Any] = {
         "target": report.target,
         "playbooks": list(report.playbooks),
-        "params": dict(ask.params),  # the effect of a change is measured with the same ones
+        "params": dict(ask.params),
         "hosts": {
             host.host: {"status": host.status, "findings": [f.id for f in host.findings]} for host in report.hosts
         },
@@ -142,8 +142,9 @@ async def remember(journal: Journal, ask: Ask, report: Report) -> None:
     event = Event("HostsRead", ask.actor.key, report.started, None, {"run": report.run, **summary})
     try:
         await journal.append([event, *refused_keys(ask.actor, report)])
-        kept = {"asker": ask.actor.key, "started": report.started, **summary}
-        await journal.replace(RUN_MEMORY, report.run, kept)
+        if ask.params and any(host.proposals for host in report.hosts):
+            # the effect of a change is measured with the same ones; all else of a run is in the log and the history
+            await journal.replace(RUN_MEMORY, report.run, {"params": dict(ask.params)})
     except JournalDown:
         # Reading goes on (only mutations stop); the proposals of the run have been refused for the same reason.
         return

@@ -4,12 +4,16 @@ import asyncio
 import threading
 from collections.abc import Iterator
 
+import pytest
+
 from bot.core.ask import Ask, Progress
 from bot.core.policy import Actor
-from bot.core.report import HostReport
-from bot.engine.reading import errand, read
+from bot.core.report import HostReport, Proposal, Report, Status
+from bot.engine.reading import errand, read, remember
+from tests.fakes.clock import FakeClock
 from tests.fakes.doctor import playbook
 from tests.fakes.fleet import SWEEP, Fleet, full
+from tests.fakes.journal import MemoryJournal
 
 ACROSS = playbook(
     """
@@ -77,6 +81,23 @@ async def test_forecasts_and_comparisons_over_the_fleet_are_made_beside_the_loop
     done, _ = await fleet.sweeper.judge.judged(SWEEP, fire, task, Watched(hosts), {})
     assert done is not None
     assert threads - {threading.get_ident()}
+
+
+@pytest.mark.parametrize(
+    ("params", "proposed", "kept"),
+    [({"port": "80"}, True, {"params": {"port": "80"}}), ({"port": "80"}, False, None), ({}, True, None)],
+)
+async def test_of_a_run_is_kept_what_its_changes_are_measured_with_and_else_nothing_but_the_log(
+    params: dict[str, str], proposed: bool, kept: object
+) -> None:
+    """Sweeps run for years: what each of them saw is in the history and in the log, and not here once more."""
+    journal = MemoryJournal(FakeClock())
+    made = (Proposal.model_construct(change="c1"),) if proposed else ()
+    host = HostReport.model_construct(host="node-1", status=Status.OK, findings=(), failure=None, proposals=made)
+    report = Report.model_construct(run="r1", started="", target="all", playbooks=("test",), hosts=(host,))
+    await remember(journal, Ask(Actor("schedule", "fleet"), "all", (), params, "C1"), report)
+    assert [entry.event().kind async for entry in journal.entries()] == ["HostsRead"]
+    assert await journal.recall("run", "r1") == kept
 
 
 async def _same(report: HostReport) -> HostReport:
