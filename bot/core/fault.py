@@ -80,7 +80,9 @@ class Fault(BaseModel):
     shifting: int = 0
     """Looks in a row that saw another severity than `severity`: it becomes so when there were enough."""
     changes: tuple[datetime, ...] = ()
-    """Openings, resolutions and changes of severity; newest last, at most 64."""
+    """Openings and ends by turns; newest last, at most 64."""
+    shifts: tuple[datetime, ...] = ()
+    """Changes of severity while it was there; newest last, at most 64."""
     flapping: bool = False
     under: str = ""
     """The fingerprint of the cause that explained it when it was last seen; "": it is a cause itself."""

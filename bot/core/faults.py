@@ -217,7 +217,7 @@ def seen(fault: Fault | None, host: str, sight: Sight, at: datetime, tuning: Tun
         shifting, shifted = _shift(fault, sight, tuning)
         fresh |= {"shifting": shifting, "severity": sight.severity if shifted else fault.severity}
     fault = fault.model_copy(update={**fresh, "times": fault.times + opened})
-    return _counted(fault, at, tuning, changed=opened or shifted)
+    return _counted(fault, at, tuning, changed=opened, shifted=shifted)
 
 
 def unseen(fault: Fault, at: datetime, tuning: Tuning) -> Fault:
@@ -252,15 +252,16 @@ def _shift(fault: Fault, sight: Sight, tuning: Tuning) -> tuple[int, bool]:
     return (0 if enough else fault.shifting + 1), enough
 
 
-def _counted(fault: Fault, at: datetime, tuning: Tuning, *, changed: bool) -> Fault:
+def _counted(fault: Fault, at: datetime, tuning: Tuning, *, changed: bool, shifted: bool = False) -> Fault:
     """Note a change, and whether the fault flaps: from many changes within the window until few are left in it."""
     changes = (*fault.changes, at)[-MOST_CHANGES:] if changed else fault.changes
-    recent = sum(change > at - timedelta(seconds=tuning.flap_window) for change in changes)
+    shifts = (*fault.shifts, at)[-MOST_CHANGES:] if shifted else fault.shifts
+    recent = sum(change > at - timedelta(seconds=tuning.flap_window) for change in (*changes, *shifts))
     most = tuning.flap_changes
     flapping = most > 0 and (recent >= most or (fault.flapping and 2 * recent >= most))
-    if changes == fault.changes and flapping is fault.flapping:
+    if (changes, shifts, flapping) == (fault.changes, fault.shifts, fault.flapping):
         return fault
-    return fault.model_copy(update={"changes": changes, "flapping": flapping})
+    return fault.model_copy(update={"changes": changes, "shifts": shifts, "flapping": flapping})
 
 
 # --- a whole run ------------------------------------------------------------------------------------------------------

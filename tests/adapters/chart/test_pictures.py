@@ -19,8 +19,10 @@ import pytest
 from bot.adapters.chart import ChartPainter
 from bot.core.digest import Outlook
 from bot.core.fault import Fault, Stage
+from bot.core.faults import Sight, seen
 from bot.core.past import Curve, HostPast, Point
 from bot.core.report import Severity, Status
+from bot.core.sweep import Tuning
 from bot.engine.sweep_ports import Picture
 from tests.adapters.chart.test_words import GRID, NOW, digest, moved, sick
 
@@ -227,3 +229,14 @@ def test_the_bands_of_a_fault_are_when_it_was_there(
 
     found = spells(fault(0, stage, *days), NOW - timedelta(days=14), NOW)
     assert [((NOW - begun).days, (NOW - ended).days) for begun, ended in found] == expected
+
+
+def test_a_fault_that_became_worse_was_there_all_the_while() -> None:
+    from bot.adapters.chart.history import spells
+
+    known: Fault | None = None
+    for hour, severity in enumerate((Severity.WARNING, Severity.CRITICAL, Severity.WARNING, Severity.WARNING)):
+        sight = Sight("f1", "backlog-capped", "listen-queue", severity)
+        known = seen(known, "node-1", sight, NOW - timedelta(hours=8 - hour), Tuning())
+    assert known is not None
+    assert [*spells(known, NOW - timedelta(days=1), NOW)] == [(NOW - timedelta(hours=8), NOW)]
