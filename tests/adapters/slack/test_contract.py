@@ -34,7 +34,6 @@ METHODS: dict[str, frozenset[str]] = {
     "apps.connections.open": frozenset(),
     "chat.postMessage": frozenset({"chat:write"}),
     "chat.update": frozenset({"chat:write"}),
-    "chat.delete": frozenset({"chat:write"}),
     "chat.postEphemeral": frozenset({"chat:write"}),
     "conversations.info": frozenset({"channels:read", "groups:read", "im:read"}),
     "conversations.history": frozenset({"channels:history", "groups:history"}),
@@ -108,8 +107,6 @@ async def exercise(slack: LocalSlack) -> None:
         await api.open()
         await api.upload("C0NETOPS", card.thread_ts or "", File("all.txt", "Everything", "text"))
         await api.upload("C0NETOPS", "", File("p.png", "A picture", png=b"png", alt="words"), rich(line("said")))
-        gone = await api.post("C0NETOPS", Message("gone", ()), key="gone")
-        await api.remove(gone)
         await api.whisper("C0NETOPS", "U0BOB", "", Message("told", ()))
         await api.client.usergroups_users_list(usergroup="S0GROUP")
         await api.close()
