@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
-import json
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bot.app import opened
+from bot.core.ask import Ask
 from bot.demo import Fleet, faults
 from bot.demo.papers import People
+from bot.settings import Settings
+from tests.lab.desk import ASKER, PLAYBOOKS
 
 Hosts = Mapping[str, Mapping[str, Any]]
 
@@ -43,15 +45,11 @@ async def until(what: Callable[[], Awaitable[Any]], seconds: float = 90.0) -> An
 
 
 async def run(fleet: Fleet, target: str = "gw-*") -> Hosts:
+    """What `netdiag run TARGET vrrp` finds, in this process: one of its own costs as much as a visit."""
     place = Path(fleet.inventory_dir)
-    argv = ["-m", "bot", "run", target, "vrrp", "--inventory", place, "--state", place / "state", "--format", "json"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *map(str, argv), cwd=Path(__file__).parents[2],
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    said, complaint = await process.communicate()
-    assert said, complaint.decode()
-    return {host["host"]: host for host in json.loads(said)["hosts"]}
+    async with opened(Settings(state=place / "state", inventory=place, playbooks=PLAYBOOKS)) as app:
+        report = await app.desk.diagnose(Ask(ASKER, target, ("vrrp",)), lambda _told: None)
+    return {host.host: host.model_dump(mode="json") for host in report.hosts}
 
 
 def finding(hosts: Hosts, host: str, name: str) -> Mapping[str, Any] | None:
