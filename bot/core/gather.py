@@ -11,6 +11,7 @@ before theirs. What it sees:
 - `counter(path, group, name)`: a number of netstat or snmp, by the kernel's names; "" where it has none.
 - `processes()`: how many processes `pid/stat` tells of; `PROC[n]` is the id of one, `NAME[pid]` its command,
   `AFTER[pid]` the fields of its stat that follow.
+- a file that may be long and of which little matters: by `getline` from its path, and `close`; nobody else sees it.
 - `SAMPLE`; `CARRIED[n]`, up to `LINES`: the lines that were carried so far in this visit.
 
 and what it says:

@@ -106,8 +106,8 @@ def _asked(probes: Sequence[Probe[Any]], sample: int) -> list[Probe[Any]]:
 
 
 def _wants_namespaces(probe: Probe[Any]) -> bool:
-    files = probe.gather.files if probe.gather else ()
-    return "$NETNS" in probe.script or any(file.startswith("net/") for file in files)
+    files, awk = (probe.gather.files, probe.gather.awk) if probe.gather else ((), "")
+    return "$NETNS" in probe.script or "SPACES" in awk or any(file.startswith("net/") for file in files)
 
 
 def _asks(probes: Sequence[Probe[Any]], plan: Sequence[tuple[int, Sequence[Probe[Any]]]]) -> str:

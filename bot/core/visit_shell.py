@@ -100,6 +100,23 @@ watched() { # seconds script: where there is no timeout(1), or busybox's, which 
   { kill -TERM "$dog"; [ -z "$own" ] || kill -KILL "-$child"; } 2>/dev/null
   return "$ended"
 }
+likely() { # whether timeout(1) is GNU's, as far as files tell; otherwise it has to be asked
+  # a shell that is known to take its tools from PATH: busybox's prefers its own
+  [ /proc/self/exe -ef /bin/dash ] || [ /proc/self/exe -ef /bin/bash ] || return
+  IFS=:; set -- $PATH; unset IFS
+  for at in "$@"; do [ ! -x "$at/timeout" ] || break; done
+  at=$at/timeout
+  [ -f "$at" ] && [ -x "$at" ] && [ ! -L "$at" ] || return
+  # busybox and its like are one file by many names
+  for dir in "$@"; do
+    for name in busybox toybox coreutils cat sh; do [ ! "$at" -ef "$dir/$name" ] || return; done
+    [ ! /proc/self/exe -ef "$dir/busybox" ] || return
+  done
+}
+sure() { # which it is, by its own word
+  cap= guessed=
+  case $(timeout --help) in *--kill-after*) cap='timeout -k 1' ;; esac
+}
 tray() { # seconds, bytes, what to ask
   [ -n "$cap" ] || { alone=yes; return; }
   # KILL: after TERM, timeout(1) waits for the shell only, and not for what ignores TERM below it. The program goes
@@ -138,6 +155,7 @@ take() { # what a section said of itself: its status, the head of its standard e
 }
 section() { # name sample seconds bytes
   case $told in *"${nl}done $1 $2$nl"*) return ;; esac
+  [ -z "$guessed" ] || sure
   [ -z "$asks" ] || { eval "$asks"; asks=; }
   [ -z "$spaces" ] || { namespaces "$self"; spaces=; }
   eval "AWK=\${awk_$1-} FILES=\${files_$1-} SKIPS=\${skips_$1-} MORE=\${more_$1-} script=\$ask_$1"
@@ -157,8 +175,7 @@ read -r self rest </proc/self/stat
 while read -r key uid euid rest; do [ "$key" != Uid: ] || break; done </proc/self/status
 uid=$euid
 renice -n 19 -p "$self" >&2
-cap=
-case $(timeout --help) in *--kill-after*) cap='timeout -k 1' ;; esac
+if likely; then cap='timeout -k 1' guessed=yes; else sure; fi
 """
 
 GATHER = {"awk_lib": AWK, "gather_alone": ALONE}

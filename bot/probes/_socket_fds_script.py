@@ -22,9 +22,9 @@ function socket_fds(   i, k, pid, size, told, path, now, fat, left, word, inuse,
   processes()
   path = "/proc/sizes"
   for (k = 1; k <= ROWS[path]; k++) {
-    split(ROW[path, k], word, / |\//); size[word[4]] = word[1]
-    if (word[1] > 0) told = 1
-    if (word[1] > LARGE) fat = 1
+    i = index(ROW[path, k], " "); pid = substr(ROW[path, k], i + 7) + 0; size[pid] = substr(ROW[path, k], 1, i - 1) + 0
+    if (size[pid] > 0) told = 1
+    if (size[pid] > LARGE) fat = 1
   }
   for (pid in size) {
     if (told && size[pid] <= LARGE) {
@@ -116,8 +116,8 @@ tables() { # of the namespaces that are among ("in") or not ("") those of the fa
   done
   grep -sH '' $tables /dev/null
 }
-with_find() { find "$@" -printf '%p %l\n'; } # GNU; half the cost
-with_ls() { ls -ln "$@"; }
+with_find() { exec find "$@" -printf '%p %l\n'; } # GNU; half the cost
+with_ls() { exec ls -ln "$@"; }
 walk() { # how, directories; prints "pid inode" of every socket
   "$@" 2>/dev/null | awk '
     /^\/proc\/[0-9]+\/fd:$/ { split($0, part, "/"); at = part[3]; next }
@@ -128,8 +128,8 @@ walk() { # how, directories; prints "pid inode" of every socket
 }
 # Sockets by holder and state. Rows that name a table are unforgeable; the path in a row of `unix` may pretend to be
 # anything, so what TCP says of an inode stands.
-sum_up() { # whether everything was listed
-  awk -v shown=$shown -v large=$large -v whole="$1" '
+sum_up() { # whether everything was listed; in a pipe
+  exec awk -v shown=$shown -v large=$large -v whole="$1" '
     BEGIN {
       split("established syn_sent syn_recv fin_wait_1 fin_wait_2 time_wait close", hex)
       split("close_wait last_ack listen closing", more)
@@ -190,11 +190,13 @@ sum_up() { # whether everything was listed
 how=with_find
 sockets=$(walk $how $now)
 [ -n "$sockets" ] || { how=with_ls; sockets=$(walk $how $now); }
-[ -z "$fat" ] || fat=$(fat)
-split_by "$(echo $fat)" # sets $among, too
-rows=$(list "" $near 2>/dev/null)
+[ -z "$fat" ] || fat=$(echo $(fat))
+split_by "$fat" # sets $among, too
+rows=
+[ -z "$near" ] || rows=$(list "" $near 2>/dev/null)
 if [ -z "$known" ]; then
-  if [ -n "$has_ss" ]; then rows=$rows$nl$(list "state listening" $far 2>/dev/null)
+  if [ -z "$far" ]; then :
+  elif [ -n "$has_ss" ]; then rows=$rows$nl$(list "state listening" $far 2>/dev/null)
   else rows=$rows$nl$(list "" $far); far=
   fi
 fi

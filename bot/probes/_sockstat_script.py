@@ -22,7 +22,7 @@ GATHER = Gather(
         "/proc/meminfo", f"{_AT}tcp_rmem", f"{_AT}tcp_mem", f"{_AT}udp_mem", f"{_AT}tcp_max_orphans",
         "/proc/sys/kernel/osrelease", "/proc/self/statm", "/proc/self/status",
     ),
-    skips="^([^M]|M[^e])[A-Za-z_()0-9]*: +[0-9]+( kB)?$|^[A-Za-z0-9_-]+ +[0-9]+ {3,}0 ",
+    skips="^([^M]|M[^e])[A-Za-z_()0-9]*: +[0-9]+( kB)?$|^[A-Za-z0-9_-]+ +[0-9]+ {3,}0 |^(UDPLITE|RAW|FRAG)6?: ",
     awk=r"""
 function sockstat(   i, k, path, used, listed, pressure, memory, word, tcp) {
   spaces()

@@ -40,11 +40,11 @@ class IdentityFacts(Facts):
 GATHER = Gather(
     (
         "/proc/sys/kernel/hostname", "/proc/sys/kernel/osrelease", "/proc/sys/kernel/random/boot_id",
-        "/proc/self/status", "/proc/stat", "/etc/os-release",
+        "/proc/sys/kernel/arch", "/proc/self/status", "/proc/stat", "/etc/os-release",
     ),
     skips="^(intr|softirq) ",
     awk=r"""
-function identity(   k, path, word) {
+function identity(   k, path, word, line, page) {
   say("hostname=" ROW["/proc/sys/kernel/hostname", 1]); say("kernel=" ROW["/proc/sys/kernel/osrelease", 1])
   say("boot_id=" ROW["/proc/sys/kernel/random/boot_id", 1])
   path = "/proc/self/status"
@@ -53,23 +53,26 @@ function identity(   k, path, word) {
   for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /^(btime [0-9]+$|cpu[0-9])/) say(ROW[path, k])
   path = "/etc/os-release"
   for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /^(ID|PRETTY_NAME|VERSION_ID)=/) say(ROW[path, k])
-  ask("machine")
+  path = "/proc/self/smaps"
+  while (!page && (getline line <path) > 0) if (line ~ /^KernelPageSize: /) { split(line, word); page = word[2] * 1024 }
+  close(path)
+  if (page) say("page_size=" page); else ask("page")
+  path = "/proc/sys/kernel/arch" # since Linux 6.1
+  if (ROWS[path]) say("machine=" ROW[path, 1]); else ask("machine")
 }
 """,
 )  # fmt: skip
 
 SCRIPT = (
-    need("uname")
+    r"""
+case $PLAN in *page*) echo "page_size=$(getconf PAGESIZE)" ;; esac
+case $PLAN in *machine*) ;; *) exit 0 ;; esac
+"""
+    + need("uname")
     + r"""
-page=
-while read -r key size unit; do
-  [ "$key" != KernelPageSize: ] || { page=$((size * 1024)); break; }
-done </proc/self/smaps
-echo "page_size=${page:-$(getconf PAGESIZE)}"
 echo "machine=$(uname -m)"
 """
 )
-
 
 _KEYS = frozenset({"kernel", "boot_id", "hostname", "machine", "page_size", "uid", "ID", "PRETTY_NAME", "VERSION_ID"})
 

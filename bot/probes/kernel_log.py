@@ -90,7 +90,7 @@ KINDS: Mapping[str, str] = {
 }
 """What a line of each kind says; the first that fits decides."""
 
-# What grep passes: short and literal, for it sees the whole log.
+# What is looked at: short and literal, for it is held against the whole log.
 _ROUGH = (
     "TCP: (out of memory|too many|time wait)|conntrack: table full|eighbou?r table overflow|SYN flooding|"
     "NETDEV WATCHDOG|Unit Hang|Tx that wasn|tx_timeout:|lost tx completions|[Ll]ink (is )?([Dd]own|[Uu]p)|"
@@ -100,15 +100,15 @@ _ROUGH = (
 )
 
 SCRIPT = (
-    need("grep", "awk")
-    + f"rough='{_ROUGH}' most={MOST}\n"
+    need("awk")
     + r"""
-filtered() { # source: its first line tells how far back it reaches
-  IFS= read -r first; [ "$first" != "!" ] || return 1
-  printf '%s %.200s\n' "$1" "$first"
-  # the first line may be a complaint, too: a log that was cleared, or has come round, begins anywhere
-  { printf '%.600s\n' "$first"; grep -aE "$rough"; } | awk -v most="$most" '
-    {
+complaints='
+    NR == 1 { # it tells how far back the log reaches
+      if ($0 == "!") { none = 1; exit }
+      print source " " substr($0, 1, 200)
+    }
+    # the first line may be a complaint, too: a log that was cleared, or has come round, begins anywhere
+    /ROUGH/ {
       time = "-"; text = substr($0, 1, 600)
       if (match(text, /\[ *[0-9]+\.[0-9]+\]/)) {
         time = substr(text, RSTART + 1, RLENGTH - 2); sub(/^ +/, "", time)
@@ -125,22 +125,23 @@ filtered() { # source: its first line tells how far back it reaches
       count[key]++; last[key] = time; shown[key] = text; at[key] = NR
     }
     END {
+      if (none) exit 1
+      if (!NR) print source " "
       least = 0
-      if (n > most) { # the newest ones
+      if (n > MOST) { # the newest ones
         for (i = 1; i <= n; i++) seen[at[order[i]]] = 1
-        for (i = NR; i > 0; i--) if (i in seen && ++m == most) { least = i; break }
+        for (i = NR; i > 0; i--) if (i in seen && ++m == MOST) { least = i; break }
       }
       for (i = 1; i <= n; i++) {
         key = order[i]
         if (at[key] >= least) print count[key], first[key], last[key], substr(shown[key], 1, 400)
       }
     }'
-}
 # one system call for the whole log, where this dmesg knows it, instead of one for each line
-{ dmesg -S 2>/dev/null || dmesg || echo "!"; } | filtered dmesg && exit
+{ dmesg -S 2>/dev/null || dmesg || echo "!"; } | awk -v source=dmesg "$complaints" && exit
 command -v journalctl >/dev/null || exit 1
-{ journalctl -k -b -q --no-pager -o short-monotonic || echo "!"; } | filtered journal
-"""
+{ journalctl -k -b -q --no-pager -o short-monotonic || echo "!"; } | awk -v source=journal "$complaints"
+""".replace("ROUGH", _ROUGH).replace("MOST", str(MOST))
 )
 
 _TIME = re.compile(r"\[\s*(\d{1,12}\.\d{1,9})\]")

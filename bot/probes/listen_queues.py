@@ -65,6 +65,7 @@ class ListenFacts(Facts):
 GATHER = Gather(
     ("net/netstat",),
     first=("net/sockstat", "net/sockstat6", "net/snmp"),
+    skips="^MPTcpExt:",
     awk=r"""
 function listen_queues(   i, k, id, word, before, again, four, six, made, open, reset, most, drops, never, path) {
   for (k = 1; k <= LINES; k++) {

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from itertools import takewhile
 
-from bot.core.probe import Facts, NoEvidence, ParseError, Probe, Reading, Seen
+from bot.core.probe import Facts, Gather, NoEvidence, ParseError, Probe, Reading, Seen
 from bot.core.text import neutral
 from bot.probes._text import number
 
@@ -68,17 +68,34 @@ for server in "$@"; do ask "$server" & done
 wait
 """
 
+GATHER = Gather(
+    ("/etc/resolv.conf",),
+    awk=r"""
+function resolver(   k, path, word, told, n) {
+  path = "/etc/resolv.conf"
+  if (!ROWS[path]) { ask("look"); return }
+  say("conf")
+  for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /^[ \t]*(nameserver|search|domain|options)[ \t]/) {
+    say(ROW[path, k]); split(ROW[path, k], word)
+    if (word[1] == "nameserver" && word[2] ~ /^[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?$/ && !(word[2] in told) && n < 3) {
+      ask(word[2]); told[word[2]] = 1; n++
+    }
+  }
+  say("---")
+}
+""",
+)
+
 # `nd` is the question's number. A first refusal may belong to the try before: a socket tells it late, but tells it.
 SCRIPT = (
     r"""
-conf=/etc/resolv.conf
-[ -e $conf ] || { echo 'conf absent'; exit 0; }
-said=$(grep -E '^[[:blank:]]*(nameserver|search|domain|options)[[:blank:]]' $conf)
-[ $? -le 1 ] || exit 1
-printf 'conf\n%s\n---\n' "$said"
-servers=$(printf '%s\n' "$said" | awk '
-  $1 == "nameserver" && $2 ~ /^[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?$/ && !($2 in told) && n++ < 3 { print $2; told[$2] }')
-[ -n "$servers" ] || exit 0
+servers=$PLAN
+case $servers in *look*)
+  conf=/etc/resolv.conf
+  [ -e $conf ] || { echo 'conf absent'; exit 0; }
+  [ ! -d $conf ] && : <$conf || exit 1
+  printf 'conf\n---\n'; exit 0 ;;
+esac
 if command -v bash >/dev/null && command -v od >/dev/null && command -v timeout >/dev/null; then
   bash -c '"""
     + _ASK.replace("'", "'\\''")
@@ -176,4 +193,5 @@ PROBE = Probe(
     facts=ResolverFacts,
     timeout=6.0,
     max_bytes=65_536,
+    gather=GATHER,
 )

@@ -6,9 +6,9 @@ The kernel's main table, read without entering: what other tables say (policy ro
 import ipaddress
 from collections.abc import Sequence
 
-from bot.core.probe import Facts, ParseError, Probe, Reading, Scope, Seen
+from bot.core.probe import Facts, Gather, ParseError, Probe, Reading, Scope, Seen
 from bot.core.text import neutral
-from bot.probes._text import SHOW_NETNS, by_process, insist, namespace_files, need, number, split_netns
+from bot.probes._text import by_process, insist, number, split_netns
 
 
 class Route(Facts):
@@ -44,28 +44,33 @@ class RoutesFacts(Facts):
     """By namespace id."""
 
 
-# Of a full table only what matters is printed: default routes, refused networks, and each interface once. A namespace
-# that never had a route has an empty file, so a header is printed for every file that can be read.
-SCRIPT = (
-    need("grep", "awk")
-    + SHOW_NETNS
-    + namespace_files("route", "ipv6_route")
-    + r"""
-for file in $files; do
-  case $file in */route) [ ! -r "$file" ] || printf '%s:Iface\n' "$file" ;; esac
-done
-grep -sH '' $files /dev/null | awk '
-  { at = index($1, ":"); file = substr($1, 1, at - 1); $1 = substr($1, at + 1) }
-  file ~ /ipv6_route$/ {
-    if ($2 == "00" && $1 ~ /^0+$/ && $10 != "lo") print file ":" $10, $5, $6, $9
-    next
+# Of a full table only what matters is kept, row by row: default routes, refused networks, and each interface once. A
+# namespace that never had a route has an empty file, so a header is told for every file that can be read.
+GATHER = Gather(
+    (),
+    awk=r"""
+function routes(   i) {
+  spaces()
+  for (i = 1; i <= SPACES; i++) { routes_four(net(i, "route")); routes_six(net(i, "ipv6_route")) }
+}
+function routes_four(path,   got, line, word, told) {
+  while ((got = (getline line <path)) > 0) {
+    split(line, word)
+    if (word[1] == "Iface") continue
+    if (word[2] == "00000000" && word[8] == "00000000" || word[4] ~ /^0[2367ABEFabef]..$/) {
+      say(path ":" word[1] " " word[2] " " word[3] " " word[4] " " word[7] " " word[8] " " word[9])
+    } else if (!(word[1] in told)) say(path ":" word[1])
+    told[word[1]] = 1
   }
-  $1 == "Iface" { split("", told); next }
-  $2 == "00000000" && $8 == "00000000" || $4 ~ /^0[2367ABEFabef]..$/ {
-    print file ":" $1, $2, $3, $4, $7, $8, $9; told[$1] = 1
-  }
-  !($1 in told) { told[$1] = 1; print file ":" $1 }'
-"""
+  close(path)
+  if (!got) say(path ":Iface")
+}
+function routes_six(path,   line, word) {
+  while ((getline line <path) > 0) if (line ~ /^0+ 00 / && split(line, word) && word[10] != "lo")
+    say(path ":" word[10] " " word[5] " " word[6] " " word[9])
+  close(path)
+}
+""",
 )
 
 _REJECT = 0x0200
@@ -163,11 +168,12 @@ def _six(words: Sequence[str]) -> Route:
 PROBE = Probe(
     name="routes",
     question="Has every network namespace a way out?",
-    script=SCRIPT,
+    script="",
     parse=parse,
     facts=RoutesFacts,
     scope=Scope.NETNS,
     root=True,
     max_bytes=1_048_576,
     after=("netns",),
+    gather=GATHER,
 )

@@ -47,7 +47,8 @@ class TcpExtFacts(Facts):
 GATHER = Gather(
     ("net/netstat", "net/snmp", "net/snmp6"),
     skips=(
-        "^Icmp6(In|Out)([^P]|P[^k])|^Ip6In[^RNT]|^Ip6Out[^RNDT]|^Ip6(ReasmO|FragO|FragC)|^UdpLite6|^(Udp|Icmp)Lite:|^IcmpMsg:"
+        "^Icmp6(In|Out)([^P]|P[^k])|^Ip6In([^RNT]|NoE|Tr)|^Ip6Out[^RND]|^Ip6(ReasmO|FragO|FragC)|^Udp6(Out|Mem|InC|Ign)|"
+        "^UdpLite6|^(Udp|Icmp)Lite:|^IcmpMsg:|^MPTcpExt:"
     ),
     awk=r"""
 function tcp_ext(   i, k, n, part, path, line, name, shown, wanted, names, values, word) {

@@ -49,14 +49,19 @@ class VethsFacts(Facts):
 
 
 SCRIPT = (
-    need("grep")
-    + SHOW_NETNS
+    SHOW_NETNS
     + r"""
 # by its path: a busybox sh has an ip of its own, which knows no types
 for ip in /usr/sbin/ip /sbin/ip /usr/bin/ip /bin/ip; do [ ! -x $ip ] || break; done
 [ -x $ip ] || { echo "ip: not found" >&2; exit 127; }
-$ip -o link show type veth || exit
+links=$($ip -o link show type veth) || exit
+[ -z "$links" ] || printf '%s\n' "$links"
 echo
+# where no wire leads to a name, it does not matter which names there are
+case $links in *" link-netns "*) ;; *) exit 0 ;; esac
+"""
+    + need("grep")
+    + r"""
 grep -sE ' - nsfs ' /proc/self/mountinfo
 :
 """

@@ -1,9 +1,11 @@
 """A visit's program runs in every common shell, and one probe's trouble stays its own."""
 
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from bot.core.probe import Facts, NoEvidence, ParseError, Probe, Reading, Sampling, Seen, Unknown
 from bot.core.visit import budget, compose, required
 from bot.core.visit_answer import read, sections
-from bot.core.visit_shell import MAX_NETNS
+from bot.core.visit_shell import HEAD, MAX_NETNS
 
 NONCE = "0123456789abcdef0123456789abcdef"
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "busybox ash": ["busybox", "sh"]}
@@ -198,11 +200,76 @@ def test_the_visit_is_nice(shell) -> None:
 
 def test_where_timeout_is_missing_a_section_is_still_cut_short() -> None:
     program = compose([probe("bad", "sleep 30 & sleep 30", timeout=1.0), OK], nonce=NONCE, window=0.2)
-    program = program.replace("timeout --help", "false")
+    program = program.replace("timeout --help", "false").replace("if likely", "if false")
     stdout = subprocess.run(["sh"], input=program.encode(), capture_output=True, timeout=25, check=True).stdout
     outcomes = read(stdout, [probe("bad", "", timeout=1.0), OK], nonce=NONCE, root=True)
     assert outcomes["bad"] == Unknown("timed out after 1 s")
     assert text_of(outcomes["ok"]) == "fine\n"
+
+
+GNU, BUSYBOX = (os.path.realpath(shutil.which(name) or name) for name in ("timeout", "busybox"))
+
+
+def no_program(place: Path) -> None:
+    place.touch()
+
+
+TIMEOUTS: dict[str, tuple[dict[str, Callable[[Path], object]], bool]] = {
+    "a file of its own": ({"a/timeout": lambda place: shutil.copy(GNU, place)}, True),
+    "none": ({}, False),
+    "one that is no program": ({"a/timeout": no_program}, False),
+    "a directory": ({"a/timeout": Path.mkdir}, False),
+    "a symbolic link": ({"a/timeout": lambda place: place.symlink_to(GNU)}, False),
+    "busybox by a symbolic link": ({"a/timeout": lambda place: place.symlink_to(BUSYBOX)}, False),
+    "busybox by another name of its file": (
+        {"b/busybox": lambda place: shutil.copy(BUSYBOX, place),
+         "a/timeout": lambda place: place.hardlink_to(place.parents[1] / "b/busybox")}, False,
+    ),
+    "one file for all tools, whatever it is called": (
+        {"b/cat": lambda place: shutil.copy(BUSYBOX, place),
+         "a/timeout": lambda place: place.hardlink_to(place.parents[1] / "b/cat")}, False,
+    ),
+    "a link before a file of its own": (
+        {"a/timeout": lambda place: place.symlink_to(BUSYBOX), "b/timeout": lambda place: shutil.copy(GNU, place)},
+        False,
+    ),
+    "no program before a file of its own": (
+        {"a/timeout": no_program, "b/timeout": lambda place: shutil.copy(GNU, place)}, True
+    ),
+}  # fmt: skip
+
+
+def guessed(argv: Sequence[str], path: str) -> str:
+    likely = HEAD[HEAD.index("likely() {") : HEAD.index("sure() {")]
+    program = f"PATH={path}\n{likely}\nif likely; then echo GNU; else echo ask; fi\n"
+    done = subprocess.run(argv, input=program, capture_output=True, text=True, timeout=20, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(("files", "known"), TIMEOUTS.values(), ids=TIMEOUTS.keys())
+def test_timeout_is_asked_what_it_is_unless_its_file_tells(shell, files, known: bool, tmp_path: Path) -> None:
+    if not all(map(os.path.isabs, (GNU, BUSYBOX))):
+        pytest.skip("needs timeout and busybox")
+    for name, make in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        make(tmp_path / name)
+    # busybox's shell has a timeout of its own, whatever is in PATH
+    told = "GNU" if known and "busybox" not in shell else "ask"
+    assert guessed(shell, f"{tmp_path}/a:{tmp_path}/b") == told
+
+
+@pytest.mark.parametrize("does", ["exit 0", "exit 125", "kill -9 $$"])
+def test_a_timeout_that_was_taken_for_another_loses_nothing(does: str, tmp_path: Path) -> None:
+    (tmp_path / "timeout").write_text(f"#!/bin/sh\n{does}\n")
+    (tmp_path / "timeout").chmod(0o755)
+    path = f"{tmp_path}:{os.defpath}"
+    assert guessed(["dash"], path) == "GNU"
+    probes = [OK, probe("bad", "exit 7"), probe("slow", "sleep 30", timeout=1.0)]
+    program = compose(probes, nonce=NONCE, window=0.2).replace("PATH=/usr/sbin:", f"PATH={tmp_path}:/usr/sbin:")
+    stdout = subprocess.run(["dash"], input=program.encode(), capture_output=True, timeout=60, check=True).stdout
+    outcomes = read(stdout, probes, nonce=NONCE, root=True)
+    assert text_of(outcomes["ok"]) == "fine\n"
+    assert [outcomes["bad"], outcomes["slow"]] == [Unknown("exit status 7"), Unknown("timed out after 1 s")]
 
 
 def test_a_visit_that_broke_off_says_so_and_keeps_what_it_has() -> None:
@@ -316,7 +383,8 @@ def test_each_of_several_sections_is_told_once_though_it_was_asked_again(shell) 
 
 
 def test_variables_of_the_collector_are_not_those_of_a_section(shell) -> None:
-    names = "mark name script said status errors line n up up_frac cs rest nl told lib asks steps program cap alone"
+    names = "mark name script said status errors line n up up_frac cs rest nl told lib asks steps program cap alone "
+    names += "guessed at dir"
     seen = probe("seen", f'for v in {names}; do eval "echo $v=\\$$v"; done; echo "$#"')
     outcomes = visit(shell, seen, OK)
     assert text_of(outcomes["seen"]) == "".join(f"{name}=\n" for name in names.split()) + "0\n"
