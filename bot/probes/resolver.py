@@ -93,7 +93,8 @@ servers=$PLAN
 case $servers in *look*)
   conf=/etc/resolv.conf
   [ -e $conf ] || { echo 'conf absent'; exit 0; }
-  [ ! -d $conf ] && : <$conf || exit 1
+  [ ! -d $conf ] || { echo "$conf: is a directory" >&2; exit 1; }
+  true <$conf || exit 1
   printf 'conf\n---\n'; exit 0 ;;
 esac
 if command -v bash >/dev/null && command -v od >/dev/null && command -v timeout >/dev/null; then
