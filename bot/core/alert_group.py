@@ -74,7 +74,7 @@ class Look(_Value):
 
 
 class Group(_Value):
-    """One message. `episode` counts the messages of this group; `shown` is the print of what it shows now."""
+    """One message. `episode` goes up with each message of this group; `shown` is the print of what it shows now."""
 
     id: str
     channel: str
@@ -187,12 +187,19 @@ def _lately(looks: tuple[Look, ...]) -> tuple[Look, ...]:
     return tuple(look for look in looks if look.number not in gone) if gone else looks
 
 
+def _first(now: datetime) -> int:
+    """The first episode of a group that nothing is known of. It may have been forgotten after a long silence
+    (`core.passing`): by the seconds, of which a message takes many, no name is ever given out again.
+    """
+    return int(now.timestamp())
+
+
 def _open(known: Group | None, delivery: Delivery, channel: str, firing: Sequence[str], now: datetime) -> Group | None:
     """The message that a delivery belongs to: the one that stands, or a new one."""
     if known is None:
         if not firing:
             return None
-        return Group(id=name_of(delivery, channel), channel=channel, begun=now, last=now)
+        return Group(id=name_of(delivery, channel), channel=channel, episode=_first(now), begun=now, last=now)
     old = {alert.key for alert in known.alerts}
     over = not known.firing or now - known.last > STALE
     if over and any(key not in old for key in firing):

@@ -33,7 +33,9 @@ class Retention:
     faults: int = 365 * DAY
     """Faults, from their resolution."""
     fires: int = 365 * DAY
-    """Runs of sweeps, silences that are over, and the settings of hosts that nobody has seen since."""
+    """Runs of sweeps and what messages about runs need (`core.passing`), silences that are over, and the settings of
+    hosts that nobody has seen since.
+    """
     batch: int = 100_000
 
 

@@ -7,9 +7,10 @@ proof; a fault that stays leads to the change's next step, proposed and never do
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from bot.core.approval import Effect, Moved, Record, State, mark_reverted, note_effect
+from bot.core.approval import Effect, Moved, Record, State, mark_reverted, moment, note_effect
 from bot.core.change import FollowUp
 from bot.core.diagnosis import diagnose, measure
 from bot.core.errors import NetdiagError
@@ -26,6 +27,9 @@ LOOKS = 2
 SHOWN = 6
 SHORT = 40
 """Characters of a word that still reads well in such a line."""
+
+REMEMBERED = timedelta(days=30)
+"""What an effect is measured with is kept for at least so long (`core.passing`)."""
 
 RUN = "run"
 """Where the journal remembers runs: {"params": {...}} are the playbook's parameters as typed."""
@@ -84,6 +88,8 @@ async def _look(bench: Bench, record: Record) -> Sight:
     playbook = bench.playbooks.get(change.playbook)
     if playbook is None:
         return Sight(Effect.UNKNOWN, f"the playbook {change.playbook} is not there any more")
+    if bench.clock.now() - moment(change.created) > REMEMBERED:
+        return Sight(Effect.UNKNOWN, f"not looked at within {REMEMBERED.days} days; run the playbook again")
     told = await bench.journal.recall(FINDING, change.id) or {}
     run = await bench.journal.recall(RUN, record.run) or {}
     params: Mapping[str, Any] = run.get("params", {})

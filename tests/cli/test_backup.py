@@ -19,7 +19,7 @@ def test_a_backup_is_restored_and_the_log_verifies(netdiag: Netdiag, tmp_path: P
     assert netdiag("changes", "list").exit_code == 0
     done = netdiag("backup", tmp_path / "b.tar")
     assert done.exit_code == 0
-    assert "schema 2, 1 entries of the log, without audit.key: keep it apart" in done.stdout
+    assert "schema 3, 1 entries of the log, without audit.key: keep it apart" in done.stdout
     assert kinds(netdiag) == ["LogOpened", "StoreBackedUp"]
     refused = netdiag("restore", tmp_path / "b.tar")
     assert isinstance(refused.exception, ConfigError)
@@ -36,7 +36,7 @@ def test_doctor_tells_size_room_and_the_last_backup(netdiag: Netdiag, tmp_path: 
     netdiag("backup", tmp_path / "b.tar", "--with-key")
     told = " ".join(netdiag("doctor", "none").stdout.split())
     assert f"{tmp_path / 'b.tar'}" in told
-    assert "schema 2," in told
+    assert "schema 3," in told
     assert "GB free" in told
 
 

@@ -1,6 +1,7 @@
 """Whatever dies or is cut off: nothing runs twice, nothing is called done that is not, and every change has an end."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-async def much_later(world: World, bot: Remedy | None = None) -> None:
+async def much_later(world: World, bot: Remedy | None = None, seconds: float = 600.0) -> None:
     """Leases and deadlines are over for the bot, and nothing of the change is at work on the host any more."""
     async with asyncio.timeout(60):
         for record in list(world.journal.records.values()):
             while world.host.deadman(record.change) is not None:
                 await asyncio.sleep(0.05)
-    world.clock.ahead = 600.0
+    world.clock.ahead = seconds
     await settle_what_is_left(bot or world.bot())
     world.clock.ahead = 0.0
 
@@ -134,6 +135,18 @@ async def test_what_the_host_cannot_prove_stays_unknown_for_a_human(world: World
     record = await world.record(change)
     assert record.state is State.UNKNOWN
     assert "proves neither: the value is 'neither'" in record.reason
+
+
+async def test_an_effect_that_nobody_looked_at_for_a_month_is_not_known(world: World) -> None:
+    """What it is measured with, and the parameters of its run, may be gone by then."""
+    bot = world.bot()
+    change = await world.approved(bot)
+    world.shell.cut["confirm"] = "after"
+    await bot.drive_one(change)
+    await much_later(world, seconds=timedelta(days=31).total_seconds())
+    record = await world.record(change)
+    assert (record.state, record.effect) == (State.DONE, Effect.UNKNOWN)
+    assert record.effect_note == "not looked at within 30 days; run the playbook again"
 
 
 async def test_an_outcome_that_cannot_be_stored_waits_and_is_stored_later(world: World) -> None:

@@ -14,6 +14,7 @@ from bot.core.retention import DAY, HOUR, Retention, coarser, floor, taken
 from bot.core.sweep import Pause, Silence
 from bot.engine.ports import JournalDown
 from bot.engine.sweep_ports import Visited
+from tests.fakes.journal import MemoryJournal
 
 Key = tuple[str, str]
 Step = tuple[int, datetime]
@@ -25,7 +26,8 @@ class MemoryHistory:
     Nothing here awaits, so every call is one transaction.
     """
 
-    def __init__(self, retention: Retention | None = None) -> None:
+    def __init__(self, retention: Retention | None = None, journal: MemoryJournal | None = None) -> None:
+        self.journal = journal
         self.down = ""
         self.retention = retention or Retention()
         self.runs: dict[tuple[str, datetime], Fire] = {}
@@ -258,7 +260,7 @@ class MemoryHistory:
         _drop(self.kernel, [key for key in self.kernel if key[0] not in self.seen])
         old = [key for key, fire in self.runs.items() if fire.digest and key[1] < now - _seconds(keep.visits)]
         self.runs.update({key: replace(self.runs[key], digest=None) for key in old})
-        return {**gone, "digests": len(old)}
+        return {**gone, "digests": len(old), "memory": self.journal.age(year) if self.journal else 0}
 
     def _thin_points(self, now: datetime) -> int:
         keep, gone = self.retention, 0

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from bot.core.approval import IN_FLIGHT, Decision, Moved, Record, State, busy
 from bot.core.audit import Entry, Event, Verification, chain, genesis, verify
 from bot.core.halt import HALT, Halt, Switched
+from bot.core.passing import PASSING
 from bot.engine.ports import Clock, Decide, JournalDown
 
 EPOCH = "00000000-0000-4000-8000-000000000000"
@@ -23,6 +25,7 @@ class MemoryJournal:
         self.log: list[Entry] = []
         self.events: list[Event] = []
         self.memory: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.ages: dict[tuple[str, str], datetime] = {}
         self._turn = asyncio.Lock()
 
     def _write(self, events: Sequence[Event]) -> None:
@@ -107,6 +110,7 @@ class MemoryJournal:
         if (kind, key) in self.memory:
             return False
         self.memory[kind, key] = dict(value)
+        self.ages[kind, key] = self.clock.now()
         return True
 
     async def recall(self, kind: str, key: str) -> Mapping[str, Any] | None:
@@ -116,6 +120,14 @@ class MemoryJournal:
         if self.down:
             raise JournalDown(self.down)
         self.memory[kind, key] = dict(value)
+        self.ages[kind, key] = self.clock.now()
+
+    def age(self, before: datetime) -> int:
+        """Drop what goes with age and was set before; how many went. `MemoryHistory.thin` calls it."""
+        gone = [place for place, at in self.ages.items() if place[0] in PASSING and at < before]
+        for place in gone:
+            del self.memory[place], self.ages[place]
+        return len(gone)
 
     async def halted(self) -> str:
         known = self.memory.get(HALT)

@@ -83,11 +83,13 @@ class Inbox:
     async def recover(self) -> list[Job]:
         """What an earlier process took and did not finish, oldest first; each has its place and may :meth:`go`."""
         kept = await self._journal.recall(OPEN, "keys") or {}
-        self._open = [str(key) for key in kept.get("keys", ())]
-        jobs = []
-        for key in self._open:
+        self._open, jobs = [], []
+        for key in map(str, kept.get("keys", ())):
             value = await self._journal.recall(SEEN, key)
-            if value is not None and value["kind"] in self._handlers:
+            if value is None:
+                continue  # it waited for longer than anything is kept: nobody waits for it any more
+            self._open.append(key)
+            if value["kind"] in self._handlers:
                 jobs.append(Job(str(value["kind"]), key, value["body"]))
                 self._held[value["kind"] in self._slow] += 1
         return jobs

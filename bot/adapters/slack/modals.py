@@ -115,7 +115,9 @@ class Modals:
         offered = hush.choices(kept or {})
         origin = hush.Origin(click.token, click.channel, click.thread or click.ts)
         if not offered or not await self._opened(str(body.get("trigger_id", "")), hush.view(offered, origin)):
-            said = talk.told("The form could not be opened.", f"Type it instead: {self.name} {USAGE[Word.SILENCE]}")
+            gone = "What this message named is not kept any more, or the store cannot be read."
+            title = "The form could not be opened." if offered else gone
+            said = talk.told(title, f"Type it instead: {self.name} {USAGE[Word.SILENCE]}")
             await answer(self.api, click.where, said, key=f"say:{click.key}")
 
     async def silenced(self, ack: Ack, body: Body) -> None:

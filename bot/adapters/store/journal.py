@@ -125,7 +125,7 @@ class Store:
             return
         try:
             async with self._write() as writing:
-                upgraded = await upgrade(writing.connection, database)
+                upgraded = await upgrade(writing.connection, database, self._clock.now())
                 if upgraded is not None:
                     data = {"from": upgraded.before, "to": upgraded.after, "copy": upgraded.copy}
                     await writing.append([Event("StoreUpgraded", "system:store", stamp(self._clock.now()), data=data)])
@@ -212,7 +212,7 @@ class Store:
             await writing.lock()
             if await rows.memory(writing.connection, kind, key) is not None:
                 return False
-            await writing.remember(kind, key, value)
+            await writing.remember(kind, key, value, self._clock.now())
             return True
 
     async def recall(self, kind: str, key: str) -> Mapping[str, Any] | None:
@@ -224,7 +224,7 @@ class Store:
         """Set a value, new or not."""
         async with self._write() as writing:
             await writing.lock()
-            await writing.remember(kind, key, value)
+            await writing.remember(kind, key, value, self._clock.now())
 
     # --- the kill switch -----------------------------------------------------------------------------------------
 
@@ -243,7 +243,8 @@ class Store:
             known = await rows.memory(writing.connection, *HALT)
             switched = decide(Halt.model_validate(known) if known else None)
             if switched.moved:
-                await writing.remember(*HALT, switched.halt.model_dump() if switched.halt else {})
+                value = switched.halt.model_dump() if switched.halt else {}
+                await writing.remember(*HALT, value, self._clock.now())
             await writing.append(switched.events)
             return switched
 

@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = 2
+SCHEMA = 3
 """The version this program writes and reads. A newer one is refused: an older program would not keep its promises.
 
 Whoever raises it adds a script to `migrations/versions`; the tables here and in `past/tables.py` are what a new store
@@ -96,5 +96,9 @@ memory = Table(
     Column("kind", String(64), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("value", Text, nullable=False),
+    Column("at", BigInteger),
 )
-"""Small values that must survive a restart: inbox ids, message receipts, runs, the kill switch."""
+"""Small values that must survive a restart: inbox ids, message receipts, runs, the kill switch. `at` is when one was
+set last, in microseconds since the epoch; what has none, as an older netdiag leaves it, never goes with age.
+"""
+Index("memory_age", memory.c.kind, memory.c.at)

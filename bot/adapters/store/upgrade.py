@@ -8,6 +8,7 @@ that is made beside an SQLite database first.
 import asyncio
 import sqlite3
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, select, update
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.adapters.store import tables
 from bot.adapters.store.connect import first_come
 from bot.adapters.store.copying import copy_database
+from bot.adapters.store.moments import micro
 from bot.engine.ports import JournalDown
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -30,10 +32,11 @@ class Upgraded:
     copy: str
 
 
-async def upgrade(connection: AsyncConnection, database: Path | None) -> Upgraded | None:
+async def upgrade(connection: AsyncConnection, database: Path | None, now: datetime) -> Upgraded | None:
     """Upgrade the store of this writing transaction; None when another process was first.
 
-    `database` is the SQLite file to copy first. Raises JournalDown when the copy cannot be made.
+    `database` is the SQLite file to copy first; from `now` on counts the age of what knows none. Raises JournalDown
+    when the copy cannot be made.
     """
     await connection.run_sync(first_come)
     before = int((await connection.execute(select(tables.meta.c.value).where(_SCHEMA))).scalar_one())
@@ -46,7 +49,7 @@ async def upgrade(connection: AsyncConnection, database: Path | None) -> Upgrade
             await asyncio.to_thread(copy_database, database, database.with_name(copy))
         except (OSError, sqlite3.Error) as fault:
             raise JournalDown(f"no copy of it can be made first: {fault}") from fault
-    await connection.run_sync(_run)
+    await connection.run_sync(_run, micro(now))
     await connection.execute(update(tables.meta).where(_SCHEMA).values(value=str(tables.SCHEMA)))
     return Upgraded(before, tables.SCHEMA, copy)
 
@@ -54,7 +57,7 @@ async def upgrade(connection: AsyncConnection, database: Path | None) -> Upgrade
 _SCHEMA = tables.meta.c.key == "schema"
 
 
-def _run(connection: Connection) -> None:
+def _run(connection: Connection, now: int) -> None:
     # Only where a store is older: reading Alembic takes longer than everything else that a command does.
     from alembic.config import Config  # noqa: PLC0415
     from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
@@ -62,7 +65,8 @@ def _run(connection: Connection) -> None:
 
     scripts = ScriptDirectory(str(SCRIPTS))
     target = str(tables.SCHEMA)
-    environment = EnvironmentContext(Config(), scripts, fn=lambda now, _: scripts._upgrade_revs(target, now))
+    config = Config(attributes={"now": now})
+    environment = EnvironmentContext(config, scripts, fn=lambda now, _: scripts._upgrade_revs(target, now))
     with environment:
         environment.configure(connection=connection)
         environment.run_migrations()

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.adapters.store import rows, tables
+from bot.adapters.store.moments import micro
 from bot.adapters.store.seal import Seal
 from bot.core.approval import IN_FLIGHT, Record
 from bot.core.audit import Event, Head, chain
@@ -92,13 +94,13 @@ class Writing:
             self.signed.append(head)
         return last.seq, serial
 
-    async def remember(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
-        """Set a small value, new or not."""
+    async def remember(self, kind: str, key: str, value: Mapping[str, Any], now: datetime) -> None:
+        """Set a small value, new or not; its age counts from now."""
         here = (tables.memory.c.kind == kind) & (tables.memory.c.key == key)
-        text = rows.compact(value)
-        done = await self.connection.execute(update(tables.memory).where(here).values(value=text))
+        fields = {"value": rows.compact(value), "at": micro(now)}
+        done = await self.connection.execute(update(tables.memory).where(here).values(**fields))
         if done.rowcount == 0:
-            await self.connection.execute(insert(tables.memory).values(kind=kind, key=key, value=text))
+            await self.connection.execute(insert(tables.memory).values(kind=kind, key=key, **fields))
 
     async def _unbroken(self) -> None:
         known = self.seal.newest

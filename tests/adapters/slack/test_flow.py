@@ -1,6 +1,7 @@
 """Is work neither lost nor doubled, and a message not edited too often?"""
 
 import asyncio
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +11,7 @@ from bot.adapters.slack.inbox import Full, Inbox, Job
 from bot.adapters.slack.pace import Pace
 from bot.core.ask import Progress
 from bot.engine.ports import JournalDown
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import START, FakeClock
 from tests.fakes.journal import MemoryJournal
 
 
@@ -70,6 +71,17 @@ async def test_a_finished_job_is_not_recovered(journal: MemoryJournal) -> None:
     await worked(box, lambda: not box.waiting)
     assert done == ["k1"]
     assert await inbox(journal, []).recover() == []
+
+
+async def test_a_job_that_is_not_kept_any_more_is_not_waited_for(journal: MemoryJournal) -> None:
+    await inbox(journal, []).take(job())
+    await inbox(journal, []).take(job("k2"))
+    await journal.replace("slack-inbox-open", "keys", {"keys": ["k1", "k2"]})
+    journal.age(START + timedelta(days=365))
+    await journal.replace("slack-inbox", "k2", {"kind": "click", "body": {}})
+    after = inbox(journal, [])
+    assert [kept.key for kept in await after.recover()] == ["k2"]
+    assert after.waiting == 1
 
 
 async def test_one_broken_job_takes_no_other_with_it(journal: MemoryJournal) -> None:

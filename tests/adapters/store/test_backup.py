@@ -263,7 +263,7 @@ async def test_a_newer_store_is_replaced_only_when_told_and_is_kept(tmp_path: Pa
     back_up(state, tmp_path / "b.tar", key=False, made=MADE)
     await fill(state, entries=3)
     newer = dump(state / "netdiag.db")
-    with pytest.raises(ConfigError, match=r"newer: 9 entries of schema 2, the backup has 6 .*--force"):
+    with pytest.raises(ConfigError, match=r"newer: 9 entries of schema 3, the backup has 6 .*--force"):
         put_back(tmp_path / "b.tar", state)
     assert dump(state / "netdiag.db") == newer
     put_back(tmp_path / "b.tar", state, force=True)

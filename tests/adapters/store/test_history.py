@@ -14,20 +14,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.adapters.store import Store
+from bot.adapters.store.past.thin import CHUNK
+from bot.core import halt as halting
 from bot.core.digest import Digest, Heard
 from bot.core.fault import Fault, Stage, Told
 from bot.core.fire import Fire, Phase
 from bot.core.host import HostFailure
 from bot.core.measure import Measure
+from bot.core.passing import LASTING, PASSING
 from bot.core.past import Norm, Point, Setting
 from bot.core.report import HostReport, Severity, Status
 from bot.core.retention import Retention
 from bot.core.sweep import Pause, Silence
-from bot.engine.ports import JournalDown
+from bot.engine.ports import Journal, JournalDown
 from bot.engine.sweep_ports import History, Visited
 from tests.adapters.store.databases import KINDS, open_new
+from tests.fakes.approval import ALICE, POLICY, slack
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.history import MemoryHistory
+from tests.fakes.journal import MemoryJournal
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 LEASE = 60.0
@@ -513,6 +518,69 @@ async def test_what_is_old_goes_and_what_is_open_stays(history: History) -> None
     assert await history.faults(since=START - DAY) == [fault()]
     assert await history.fires() == []
     assert (await history.thin(START + 731 * DAY)) == {**quiet, "norms": 1}
+
+
+@pytest.fixture(params=[*KINDS, "memory"])
+async def ageing(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Journal, History, FakeClock]]:
+    """A journal with its history and its clock; a call of `thin` takes two values of a kind."""
+    clock, keep = FakeClock(), Retention(batch=2)
+    if request.param == "memory":
+        journal = MemoryJournal(clock)
+        yield journal, MemoryHistory(keep, journal), clock
+        return
+    url = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
+    await (await open_new(tmp_path / "state", url)).close()
+    store = await Store.open(tmp_path / "state", clock, url=url, retention=keep)
+    yield store, store.history, clock
+    await store.close()
+
+
+Ageing = tuple[Journal, History, FakeClock]
+
+
+async def test_what_messages_and_runs_needed_goes_with_the_runs_and_nothing_else_does(ageing: Ageing) -> None:
+    journal, history, clock = ageing
+    kinds = [*PASSING, *LASTING, "of a newer netdiag"]
+    for number, kind in enumerate(kinds):
+        await journal.replace(kind, "old", {"n": number})
+        assert await journal.remember(kind, "said once", {"n": number})
+    clock.tick(365 * 86_400)
+    for kind in kinds:
+        await journal.replace(kind, "young", {})
+    assert (await history.thin(clock.now()))["memory"] == 0, "a year, and no more"
+    clock.tick(1)
+    await journal.replace("thread", "old", {"n": "set again"})
+    gone = 0
+    while went := (await history.thin(clock.now()))["memory"]:
+        gone += went
+    assert gone == 2 * len(PASSING) - 1
+    for kind in kinds:
+        left = {key for key in ("old", "said once", "young") if await journal.recall(kind, key) is not None}
+        again = {"old"} if kind == "thread" else set()
+        assert left == ({"young"} | again if kind in PASSING else {"old", "said once", "young"}), kind
+    assert await journal.remember("slack-inbox", "old", {}), "its id may be used again"
+
+
+async def test_the_kill_switch_stays_set_for_as_long_as_nobody_clears_it(ageing: Ageing) -> None:
+    journal, history, clock = ageing
+    await journal.switch(lambda now: halting.halt(now, slack(ALICE), "bad rollout", POLICY, START))
+    clock.tick(9_000 * 86_400)
+    assert (await history.thin(clock.now()))["memory"] == 0
+    assert "bad rollout" in await journal.halted()
+
+
+async def test_small_values_go_a_few_at_a_time(tmp_path: Path) -> None:
+    clock = FakeClock()
+    store = await Store.open(tmp_path, clock, retention=Retention(batch=CHUNK))
+    await store.close()
+    with sqlite3.connect(tmp_path / "netdiag.db") as database:
+        old = [("thread", f"r{number}", "{}", 0) for number in range(2 * CHUNK + 1)]
+        database.executemany("INSERT INTO memory VALUES (?, ?, ?, ?)", old)
+    database.close()
+    store = await Store.open(tmp_path, clock, retention=Retention(batch=CHUNK))
+    went = [(await store.history.thin(clock.now()))["memory"] for _ in range(4)]
+    assert went == [CHUNK, CHUNK, 1, 0]
+    await store.close()
 
 
 # --- both are one --------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -14,16 +15,19 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.adapters.store import Store, tables
+from bot.adapters.store.moments import micro
 from bot.adapters.store.past import tables as past
 from bot.adapters.store.upgrade import SCRIPTS
 from bot.core.approval import State
 from bot.core.audit import Event, Verdict
 from bot.engine.ports import JournalDown
+from tests.adapters.store.databases import open_new
 from tests.adapters.store.hammer import counter
-from tests.adapters.store.old import dump, old_store
+from tests.adapters.store.old import OLD, dump, old_store
 from tests.adapters.store.test_processes import SPAWN, together
 from tests.fakes.clock import START, FakeClock
 
@@ -34,8 +38,9 @@ async def kinds(store: Store) -> list[str]:
     return [entry.event().kind async for entry in store.entries()]
 
 
-async def test_an_old_store_is_upgraded_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
-    old_store(tmp_path)
+@pytest.mark.parametrize("schema", OLD)
+async def test_an_old_store_is_upgraded_and_nothing_of_it_is_lost(tmp_path: Path, schema: int) -> None:
+    old_store(tmp_path, schema)
     store = await Store.open(tmp_path, FakeClock())
     record = await store.get("c0ffee01")
     assert record is not None
@@ -43,11 +48,68 @@ async def test_an_old_store_is_upgraded_and_nothing_of_it_is_lost(tmp_path: Path
     assert await store.recall("inbox", "E1") == {"n": 1}
     assert await kinds(store) == ["LogOpened", "ChangeProposed", "ChangeApproved", "LogRead", "StoreUpgraded"]
     (last,) = [entry.event() async for entry in store.entries(first=5)]
-    assert (last.actor, last.data) == ("system:store", {"from": 1, "to": tables.SCHEMA, "copy": "netdiag.db.schema-1"})
+    assert (last.actor, last.data) == (
+        "system:store",
+        {"from": schema, "to": tables.SCHEMA, "copy": f"netdiag.db.schema-{schema}"},
+    )
     checked = await store.verify()
     assert (checked.verdict, checked.checked, checked.signed, checked.anchored) == (Verdict.OK, 5, 5, 5)
-    assert await store.history.fires() == []
+    assert [fire.run for fire in await store.history.fires()] == ["r1"] * (schema - 1)
     await store.close()
+
+
+def ages(database: Path) -> list[tuple[str, int | None]]:
+    with closing(sqlite3.connect(database)) as opened:
+        return opened.execute("SELECT kind, at FROM memory ORDER BY kind").fetchall()
+
+
+async def test_what_an_older_netdiag_remembered_is_as_old_as_the_upgrade(tmp_path: Path) -> None:
+    old_store(tmp_path, 2)
+    store = await Store.open(tmp_path, FakeClock())
+    assert ages(tmp_path / "netdiag.db") == [(kind, micro(START)) for kind in ("card", "inbox", "thread")]
+    year = timedelta(days=365)
+    assert (await store.history.thin(START + year))["memory"] == 0
+    assert (await store.history.thin(START + year + timedelta(seconds=1)))["memory"] == 1
+    assert [kind for kind, _ in ages(tmp_path / "netdiag.db")] == ["card", "inbox"]
+    await store.close()
+
+
+async def test_what_an_older_netdiag_still_writes_has_no_age_and_stays(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path, FakeClock())
+    with closing(sqlite3.connect(tmp_path / "netdiag.db")) as database:
+        database.execute("INSERT INTO memory (kind, key, value) VALUES ('thread', 'r1', '{}')")
+        database.commit()
+    assert (await store.history.thin(START + timedelta(days=9_999)))["memory"] == 0
+    assert await store.recall("thread", "r1") == {}
+    await store.close()
+
+
+async def test_a_store_on_postgresql_learns_the_age_of_what_it_remembers(tmp_path: Path, postgresql: str) -> None:
+    def look(on: Connection) -> str:
+        return f"{inspect(on).get_columns('memory')} {inspect(on).get_indexes('memory')}"
+
+    store = await open_new(tmp_path, postgresql)
+    await store.replace("thread", "r1", {"n": 1})
+    await store.replace("of no known kind", "r1", {"n": 2})
+    await store.close()
+    engine = create_async_engine(postgresql)
+    async with engine.begin() as connection:
+        new = await connection.run_sync(look)
+        await connection.execute(text("ALTER TABLE memory DROP COLUMN at"))  # as schema 2 has it, and its index with it
+        await connection.execute(text("UPDATE meta SET value = '2' WHERE key = 'schema'"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '2'"))
+    later = FakeClock(START + timedelta(days=100))
+    store = await Store.open(tmp_path, later, url=postgresql)
+    assert await kinds(store) == ["LogOpened", "StoreUpgraded"]
+    assert await store.recall("thread", "r1") == {"n": 1}
+    assert (await store.history.thin(START + timedelta(days=400)))["memory"] == 0
+    assert (await store.history.thin(START + timedelta(days=466)))["memory"] == 1
+    assert await store.recall("of no known kind", "r1") == {"n": 2}
+    await store.close()
+    async with engine.begin() as connection:
+        old = await connection.run_sync(look)
+    await engine.dispose()
+    assert old == new
 
 
 async def test_the_upgrade_is_done_once(tmp_path: Path) -> None:
@@ -92,9 +154,10 @@ def _words(options: Any) -> list[tuple[str, str]]:
     return sorted((name, str(value)) for name, value in options.items())
 
 
-async def test_an_upgraded_store_is_like_a_new_one_and_like_the_tables_of_the_code(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schema", OLD)
+async def test_an_upgraded_store_is_like_a_new_one_and_like_the_tables_of_the_code(tmp_path: Path, schema: int) -> None:
     (tmp_path / "new").mkdir()
-    old_store(tmp_path / "old")
+    old_store(tmp_path / "old", schema)
     for name in ("new", "old"):
         await (await Store.open(tmp_path / name, FakeClock())).close()
     new, upgraded = shape(tmp_path / "new" / "netdiag.db"), shape(tmp_path / "old" / "netdiag.db")
@@ -116,6 +179,7 @@ async def test_an_upgraded_store_is_like_a_new_one_and_like_the_tables_of_the_co
 def test_there_is_a_script_for_every_schema_but_the_first() -> None:
     names = {path.name.split("_")[0] for path in (SCRIPTS / "versions").glob("s*.py")}
     assert names == {f"s{number}" for number in range(2, tables.SCHEMA + 1)}
+    assert set(OLD) == set(range(1, tables.SCHEMA)), "a store of every older schema was recorded"
 
 
 # --- what may go wrong ---------------------------------------------------------------------------------------------
@@ -147,11 +211,17 @@ KILLED = dedent(
 
 
 @pytest.mark.parametrize(
-    "word",
-    ["CREATE TABLE fires", "CREATE TABLE pauses", "UPDATE meta", "INSERT INTO audit", "INSERT INTO heads"],
+    ("schema", "word"),
+    [
+        *((1, word) for word in ("CREATE TABLE fires", "CREATE TABLE pauses")),
+        *((2, word) for word in ("ALTER TABLE memory", "UPDATE memory", "CREATE INDEX memory_age")),
+        *((2, word) for word in ("UPDATE meta", "INSERT INTO audit", "INSERT INTO heads")),
+    ],
 )
-async def test_an_upgrade_that_is_interrupted_leaves_the_old_store_whole(tmp_path: Path, word: str) -> None:
-    old_store(tmp_path / "state")
+async def test_an_upgrade_that_is_interrupted_leaves_the_old_store_whole(
+    tmp_path: Path, schema: int, word: str
+) -> None:
+    old_store(tmp_path / "state", schema)
     before = dump(tmp_path / "state" / "netdiag.db")
     (tmp_path / "script.py").write_text(KILLED)
     assert run([sys.executable, tmp_path / "script.py", tmp_path / "state", word]).returncode == 9

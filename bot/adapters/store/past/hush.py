@@ -7,7 +7,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.adapters.store import rows
-from bot.adapters.store.past.put import micro, micro_or_none, moment, moment_or_none, text, upsert
+from bot.adapters.store.moments import micro, micro_or_none, moment, moment_or_none
+from bot.adapters.store.past.put import text, upsert
 from bot.adapters.store.past.tables import norms, pauses, silences
 from bot.core.past import Norm
 from bot.core.sweep import Pause, Silence

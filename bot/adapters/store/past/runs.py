@@ -9,7 +9,8 @@ from sqlalchemy import RowMapping, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.adapters.store import rows
-from bot.adapters.store.past.put import micro, micro_or_none, moment, moment_or_none, text, upsert
+from bot.adapters.store.moments import micro, micro_or_none, moment, moment_or_none
+from bot.adapters.store.past.put import text, upsert
 from bot.adapters.store.past.tables import fires
 from bot.core.digest import Digest
 from bot.core.fire import HELD, Fire, Phase, claimed

@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, RowMapping, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.adapters.store import rows
+from bot.adapters.store.moments import micro, moment
 from bot.adapters.store.past import tables
-from bot.adapters.store.past.put import micro, moment, upsert
+from bot.adapters.store.past.put import upsert
 from bot.core.past import Point
 from bot.core.report import HostReport
 from bot.core.retention import DAY, HOUR, taken

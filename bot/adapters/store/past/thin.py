@@ -13,10 +13,13 @@ from sqlalchemy import ColumnElement, Table, delete, exists, func, select, tuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.adapters.store import rows
+from bot.adapters.store import tables as small
 from bot.adapters.store.line import Line
+from bot.adapters.store.moments import micro
 from bot.adapters.store.past import series, tables
-from bot.adapters.store.past.put import micro, upsert
+from bot.adapters.store.past.put import upsert
 from bot.core.fault import OVER
+from bot.core.passing import PASSING
 from bot.core.retention import DAY, HOUR, Retention, coarser, floor
 
 CHUNK = 5_000
@@ -35,6 +38,7 @@ async def thin(line: Line, keep: Retention, now: datetime) -> Mapping[str, int]:
         gone[name] = await _drop(line, keep, table, old)
     gone["visits"] = await _visits(line, keep, now)
     gone["digests"] = await _digests(line, keep, now)
+    gone["memory"] = await _memory(line, keep, now)
     return gone
 
 
@@ -59,6 +63,14 @@ async def _drop(line: Line, keep: Retention, table: Table, old: ColumnElement[bo
         gone += went
         if went < CHUNK:
             break
+    return gone
+
+
+async def _memory(line: Line, keep: Retention, now: datetime) -> int:
+    """Small values of messages and runs, kind by kind: what stays is not even looked at."""
+    value, gone = small.memory.c, 0
+    for kind in PASSING:
+        gone += await _drop(line, keep, small.memory, (value.kind == kind) & (value.at < _before(now, keep.fires)))
     return gone
 
 

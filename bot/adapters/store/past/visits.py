@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.adapters.store import rows
+from bot.adapters.store.moments import micro, moment
 from bot.adapters.store.past import series
-from bot.adapters.store.past.put import micro, moment, text, upsert
+from bot.adapters.store.past.put import text, upsert
 from bot.adapters.store.past.tables import faults, settings, visits
 from bot.core.digest import Heard
 from bot.core.fault import OVER, Fault, Stage, ended, with_told
