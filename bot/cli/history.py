@@ -102,7 +102,7 @@ def view(past: HostPast, found: Sequence[Course]) -> Iterator[RenderableType]:
     ordered = sorted(past.faults, key=lambda fault: (fault.stage in OVER, RANK[fault.severity], fault.since))
     for fault in ordered:
         how = "left the inventory" if fault.stage is Stage.LEFT else "over"
-        over = f"{fault.since:%m-%d %H:%M} to {fault.last:%m-%d %H:%M}, {how}"
+        over = f"{fault.since:%m-%d %H:%M} to {fault.last:%m-%d %H:%M} UTC, {how}"
         lasts = over if fault.stage in OVER else f"since {fault.since:%m-%d %H:%M} UTC"
         again = f", {fault.times} times" if fault.times > 1 else ""
         line = Text.assemble("  ", marked(fault.severity, fault.id), f"  {lasts}{again}  ")

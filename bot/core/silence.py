@@ -63,12 +63,18 @@ def _missing(text: str) -> str:
     return "why?" if not {"because", "reason", "reason:"} & set(words) else "that is no silence"
 
 
+CENTURY = 36_500 * DAY
+"""Seconds of the longest span that is understood: of much longer ones no calendar has the begin."""
+
+
 def seconds(text: str) -> int:
-    """A span of time as people write it: `90m`, `2h`, `1h 30min`, `3 days`. Raises AskError."""
+    """A span of time as people write it: `90m`, `2h`, `1h 30min`, `3 days`. Raises AskError, also for centuries."""
     found, at = 0, 0
     while (part := _PART.match(text, at)) is not None:
         found += int(part[1]) * _SECONDS[part[2][0].lower()]
         at = part.end()
+        if found > CENTURY:
+            raise AskError(f'"{neutral(text, 40)}" is longer than {CENTURY // DAY} days; write 30m, 2h or 3d')
     if at == 0 or text[at:].strip():
         raise AskError(f'"{neutral(text, 40)}" is no span of time; write 30m, 2h or 3d')
     return found

@@ -14,6 +14,8 @@ from bot.engine.sweep_ports import Herald
 
 HELD = 12
 """Lines of the summary of what was held back."""
+SUMMED = 500
+"""Summaries, one a channel and hour, of which it is known what they say."""
 OVER = 2
 """So many times the hour's messages there may be, all those over it about something critical: the guard in a storm."""
 
@@ -83,7 +85,10 @@ class Messages:
         title = "Alerts held back: more than this channel is told in an hour"
         if await self.herald.say(channel, key, title, shown) is None:
             return False
+        self._summed.pop(key, None)
         self._summed[key] = tuple(shown)
+        if len(self._summed) > SUMMED:
+            del self._summed[next(iter(self._summed))]  # the longest unsaid: Slack is told once more, if ever
         return True
 
     async def _full(self, channel: str, times: int = 1) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from bot.core.alert_group import Group
 from bot.core.alert_route import Routing
@@ -23,7 +24,8 @@ class Shelf:
     """The groups in the durable intake, each changed by one hand at a time."""
 
     intake: Intake
-    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """Those that somebody has or waits for."""
 
     def lock(self, name: str) -> asyncio.Lock:
         """The turn of a group, or of whatever else has this name."""

@@ -119,9 +119,13 @@ def test_history_of_what_was_never_seen_says_what_leaves_one(netdiag: Netdiag, s
     assert done.exit_code == 0, done.output
     assert "nothing is kept of it" in done.stdout
     file = tmp_path / "x.png"
-    for words in (["web-9"], ["web-3", "--since", "soon"], ["web-3", "--picture", str(file)]):
+    spans = ["soon", "36501d", "99999w", "36500d 1h", f"{'9' * 5_000}h"]
+    for words in (["web-9"], *(["web-3", "--since", since] for since in spans), ["web-3", "--picture", str(file)]):
         assert isinstance(netdiag("history", *words, "--state", str(state)).exception, AskError)
     assert not file.exists()
+    done = netdiag("history", "web-3", "--since", "99999w", "--state", str(state))
+    assert str(done.exception) == '"99999w" is longer than 36500 days; write 30m, 2h or 3d'
+    assert netdiag("history", "web-3", "--since", "36500d", "--state", str(state)).exit_code == 0
 
 
 def test_learn_keeps_what_is_usual_of_hosts_and_of_their_role(netdiag: Netdiag, state: Path) -> None:
