@@ -21,7 +21,7 @@ lint:  ## style, types, layers
 	.venv/bin/lint-imports --no-logo
 
 test: lint  ## everything: lint, unit, adapters on real parts, kernel lab, browser
-	PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder  # more than the cores: many wait for hosts
+	PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder  # more than the cores: many wait for hosts
 
 bench:  ## the figures in docs/benchmarks.md, peers side by side
 	@.ci/setup test

@@ -24,7 +24,8 @@ from benchmarks import Effort, Say
 from benchmarks._figures import Result, Table, spread
 from benchmarks._relay import Relay, Tally, relayed
 from bot.adapters.files.inventory import load_inventory
-from bot.app import App, opened, serving
+from bot.app import App, opened
+from bot.app.serving import serving
 from bot.demo import Fleet, availability
 from bot.settings import CHECKED_OUT_PLAYBOOKS, Settings
 from bot.workspace import LocalSlack

@@ -3,6 +3,5 @@
 from bot.app.errands import checked, drawn, switched, verification
 from bot.app.here import SystemClock, terminal_actor
 from bot.app.opening import App, opened
-from bot.app.serving import serving
 
-__all__ = ["App", "SystemClock", "checked", "drawn", "opened", "serving", "switched", "terminal_actor", "verification"]
+__all__ = ["App", "SystemClock", "checked", "drawn", "opened", "switched", "terminal_actor", "verification"]

@@ -126,7 +126,8 @@ async def _stage(
 
 
 async def _perform(chosen: Any, story: dict[str, Any], directory: Path, *, open_page: bool) -> None:
-    from bot.app import opened, serving  # noqa: PLC0415
+    from bot.app import opened  # noqa: PLC0415
+    from bot.app.serving import serving  # noqa: PLC0415
 
     stop, ready = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()

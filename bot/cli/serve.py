@@ -16,7 +16,8 @@ def serve(inventory: InventoryOption = None, playbooks: PlaybooksOption = None, 
 
     Needs NETDIAG_SLACK_BOT_TOKEN and NETDIAG_SLACK_APP_TOKEN; `netdiag doctor` checks both and says what is missing.
     """
-    from bot.app import opened, serving  # noqa: PLC0415 - loads Slack's libraries only when needed
+    from bot.app import opened  # noqa: PLC0415 - loads Slack's libraries only when needed
+    from bot.app.serving import serving  # noqa: PLC0415
 
     chosen = settings(inventory=inventory, playbooks=playbooks, state=state)
     for name, value in (("SLACK_BOT_TOKEN", chosen.slack_bot_token), ("SLACK_APP_TOKEN", chosen.slack_app_token)):

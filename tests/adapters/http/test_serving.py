@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 import structlog
 
-from bot.app import App, opened, serving
+from bot.app import App, opened
+from bot.app.serving import serving
 from bot.cli.logs import configure
 from bot.settings import Settings, load
 from bot.workspace import LocalSlack, Message
