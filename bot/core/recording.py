@@ -17,6 +17,7 @@ from bot.core.probe import SAMPLES, Probe, Reading
 from bot.core.visit_answer import sections
 
 _MAX_FILE = 32_000_000
+_MAX_DEPTH = 20
 
 
 class Recording(BaseModel):
@@ -144,7 +145,12 @@ def load(text: str, file: str = "recording") -> Recording:
     if len(text) > _MAX_FILE:
         raise ConfigError(f"{file}: a recording of {len(text)} characters, at most {_MAX_FILE} are read")
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH:  # at once: the parser takes time that grows with the square of it
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                raise ConfigError(f"{file}:{line}: nested deeper than {_MAX_DEPTH} levels; a recording has four")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
                 line = event.start_mark.line + 1 if event.start_mark else 0
                 raise ConfigError(f"{file}:{line}: anchors, aliases and tags are refused")
