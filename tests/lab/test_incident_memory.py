@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from bot.core.approval import Effect, State
+from bot.core.report import HostReport, Status
 from bot.demo import Fleet, availability, faults
 from tests.lab.desk import PEOPLE, Desk, desk, offered
 
@@ -34,8 +35,17 @@ async def limits(fleet: Fleet) -> list[int]:
     return [int(word) for word in (await fleet.sh("mem-1", "cat /proc/sys/net/ipv4/tcp_mem")).split()]
 
 
+async def asked(here: Desk) -> HostReport:
+    """What is told of the guest: asked again when a visit broke off, for SSH needs the memory that ran out as well."""
+    for _ in range(4):
+        report = await here.look("mem-1", BOOK)
+        if report.status is not Status.UNKNOWN:
+            break
+    return report
+
+
 async def test_a_guest_at_rest_has_memory_to_spare(here: Desk) -> None:
-    report = await here.look("mem-1", BOOK)
+    report = await asked(here)
     assert not report.findings, report.findings
     unknown = {item.probe: item.reason for item in report.coverage if item.state != "ok"}
     assert not unknown
@@ -44,7 +54,7 @@ async def test_a_guest_at_rest_has_memory_to_spare(here: Desk) -> None:
 async def test_pressure_is_told_before_the_end_and_a_raise_buys_time(here: Desk) -> None:
     low, pressure, most = await limits(here.fleet)
     async with faults.during(here.fleet, "tcp-memory-pressure"):
-        report = await here.look("mem-1", BOOK)
+        report = await asked(here)
         (finding,) = report.findings
         assert finding.id == "tcp-memory-pressure"
         assert finding.evidence["holders"].startswith("hoard[")
@@ -60,7 +70,7 @@ async def test_pressure_is_told_before_the_end_and_a_raise_buys_time(here: Desk)
 async def test_exhausted_memory_is_traced_to_its_holder_and_given_back(here: Desk) -> None:
     *_, most = await limits(here.fleet)
     async with faults.during(here.fleet, "tcp-memory-exhausted"):
-        report = await here.look("mem-1", BOOK)
+        report = await asked(here)
         found = {finding.id: finding for finding in report.findings}
         assert "tcp-memory-exhausted" in found, (report.findings, report.undecided)
         exhausted = found["tcp-memory-exhausted"]
@@ -78,7 +88,7 @@ async def test_exhausted_memory_is_traced_to_its_holder_and_given_back(here: Des
         record = await here.carry(offered(report, "tcp-memory-exhausted", "service.restart"))
         assert (record.state, record.effect) == (State.DONE, Effect.RESOLVED), record
         assert await pages(here.fleet) < most / 2
-        again = await here.look("mem-1", BOOK)
+        again = await asked(here)
         assert {finding.id for finding in again.findings} <= {"tcp-memory-was-exhausted"}
         assert all(finding.severity == "info" for finding in again.findings)
 
