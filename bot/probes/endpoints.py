@@ -29,7 +29,7 @@ done
 [ -n "$kubectl" ] || ! command -v /usr/local/bin/k3s >/dev/null || kubectl='/usr/local/bin/k3s kubectl'
 [ -n "$kubectl" ] || {{ echo 'unasked this host has no kubectl'; exit 0; }}
 why='this host has no kubeconfig that can be read'
-left=2
+left=2 silent='no answer within 2 s'
 for file in /var/lib/kube-proxy/kubeconfig /var/lib/kube-proxy/kubeconfig.conf /etc/kubernetes/kube-proxy.conf \
   /var/lib/kube-router/kubeconfig /etc/kubernetes/kubelet.conf /etc/rancher/k3s/k3s.yaml /etc/rancher/rke2/rke2.yaml \
   /etc/kubernetes/admin.conf
@@ -42,9 +42,9 @@ do
   }}
   list=/apis/discovery.k8s.io/v1/endpointslices
   slices=$(ask "$list?resourceVersion=0" | head -c {MOST})
-  case $slices in '{{"kind":"EndpointSliceList"'*) ;; *) why="$file: $slices"; continue ;; esac
+  case $slices in '{{"kind":"EndpointSliceList"'*) ;; *) why="$file: ${{slices:-$silent}}"; continue ;; esac
   services=$(ask '/api/v1/services?resourceVersion=0' | head -c {MOST})
-  case $services in '{{"kind":"ServiceList"'*) ;; *) why="$file: $services"; continue ;; esac
+  case $services in '{{"kind":"ServiceList"'*) ;; *) why="$file: ${{services:-$silent}}"; continue ;; esac
   printf 'asked %s\n%s\n%s\n' "$file" "$services" "$slices"
   exit 0
 done

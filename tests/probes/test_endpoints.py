@@ -100,8 +100,11 @@ users:
   {user}
 """)
 
-    def ask(self, carry: str = "ipvs suspects") -> EndpointsFacts:
+    def ask(self, carry: str = "ipvs suspects", patience: int = 30) -> EndpointsFacts:
+        """What the host would say; kubectl needs more than its two seconds where the machine is busy."""
         script = SCRIPT.replace("/etc/kubernetes/admin.conf", str(self.root / "admin.conf"))
+        assert "timeout 2 " in script
+        script = script.replace("timeout 2 ", f"timeout {patience} ").replace("timeout=2s", f"timeout={patience}s")
         home = self.root / "home"
         home.mkdir()
         path = f"{self.client}:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -153,6 +156,17 @@ def test_a_kubeconfig_that_would_start_a_program_is_passed_over(node: Node, api:
     node.configure(api, program)
     facts = node.ask()
     assert (facts.asked, facts.why, api.asked) == (False, "this host has no kubeconfig that can be read", [])
+
+
+def test_a_client_that_says_nothing_is_given_two_seconds(tmp_path: Path, api: Api) -> None:
+    client = tmp_path / "bin"
+    client.mkdir()
+    (client / "kubectl").write_text("#!/bin/sh\nexec sleep 60\n")
+    (client / "kubectl").chmod(0o755)
+    node = Node(tmp_path, client)
+    node.configure(api)
+    facts = node.ask(patience=2)
+    assert (facts.asked, facts.why) == (False, f"{tmp_path / 'admin.conf'}: no answer within 2 s")
 
 
 def test_a_server_that_is_away_costs_seconds_and_is_no_fault(node: Node, api: Api) -> None:
