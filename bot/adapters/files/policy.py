@@ -8,11 +8,13 @@ import hashlib
 import re
 import stat
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.actions import catalog
 from bot.adapters.files import strict_yaml
 from bot.adapters.files.strict_yaml import Document
 from bot.adapters.files.times import WindowEntry, seconds, window
@@ -184,10 +186,14 @@ def _group(members: list[str] | _Usergroup) -> Group:
 
 
 def _rule_faults(document: Document, parsed: _File) -> Iterator[str]:
+    known = sorted(catalog())
     for index, rule in enumerate(parsed.rules):
+        place = document.place(("rules", index))
+        for pattern in rule.actions:  # a rule for a name that is none would let a looser one decide
+            if not any(fnmatchcase(action, pattern) for action in known):
+                yield f'{place}: actions: no action is "{pattern}"{nearest(pattern, known)}'
         if rule.approve == "never":
             continue
-        place = document.place(("rules", index))
         if seconds(rule.approve.ttl) is None:
             yield f'{place}: ttl: "{rule.approve.ttl}" is no span of time; write 30m, 2h or 90s'
         for name in rule.approve.from_:

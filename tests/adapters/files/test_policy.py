@@ -68,6 +68,11 @@ FAULTS = [
     ("people: {alice: {slack: U0AAA}}\ngroups:\n  g: [alise]", 'did you mean "alice"?'),
     ("groups:\n  g: []", "2: group g is empty"),
     ("groups:\n  g: {slack_usergroup: oncall}", '2: g: "oncall" is no Slack user group id'),
+    (
+        "rules:\n  - {risk: [high], actions: [sockets.kil], approve: never}",
+        '2: actions: no action is "sockets.kil"; did you mean "sockets.kill"?',
+    ),
+    ("rules:\n  - {risk: [high], actions: ['servic.*'], approve: never}", '2: actions: no action is "servic.*"'),
     ("rules:\n  - {risk: [low], approve: {people: 1, from: [ops], ttl: 30m}}", '2: no group "ops"'),
     ("rules:\n  - {risk: [low], approve: {people: 1, from: [ops], ttl: soon}}", '2: ttl: "soon" is no span of time'),
     ("rules:\n  - {risk: [low], approve: {people: 1, from: [ops], ttl: 0m}}", '2: ttl: "0m" is no span of time'),
