@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from bot.core.cel_faults import spoken
 from bot.core.checker import Checker, Path
-from bot.core.condition import Expression, Names, element
+from bot.core.condition import ANYTHING, Expression, Names, element
 from bot.core.playbook_spec import WORD, FindingSpec, MeasureSpec
 
 MAX_LETS = 12
@@ -70,7 +70,7 @@ def bindings(
     for name, source in spec.let.items():
         fresh(checker, (*at, "let", name), name, names)
         value = checker.expression((*at, "let", name), source, names)
-        names = names.bind(name, value.kind if value else Expression.compile("dyn(1)", names).kind)
+        names = names.bind(name, value.kind if value else ANYTHING)
         if value:
             lets[name] = value
     return each, item, lets, names
@@ -103,8 +103,7 @@ def _item(
         checker.tell(path, "each is a map: name both, as: [key, value]")
     if is_list and len(item) == 2:  # noqa: PLR2004 - a key and a value
         checker.tell(path, "each is a list: name its item, as: item")
-    dynamic = Expression.compile("dyn(1)", names).kind
-    for name, kind in zip(item, (kinds or (dynamic, dynamic))[-len(item) :] if item else (), strict=False):
+    for name, kind in zip(item, (kinds or (ANYTHING, ANYTHING))[-len(item) :] if item else (), strict=False):
         names = names.bind(name, kind)
     return item, names
 

@@ -40,6 +40,7 @@ _CALL = re.compile(r"\b([A-Za-z_][A-Za-z0-9_]*)\s*\(")
 _PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*(?:"|$)|\'(?:\\.|[^\'\\])*(?:\'|$)')
 _NO_VALUE = re.compile(r'No value with name "(\w+)" found')
+_FUNCTIONS = frozenset(function.name for function in FUNCTIONS)
 _READ: ContextVar[Read] = ContextVar("read")
 
 
@@ -148,7 +149,7 @@ class Expression:
             raise BadExpression(Fault(f"must be {spoken(expect)}, but is {spoken(kind.name())}"))
         code = _QUOTED.sub('""', source)
         used = frozenset(_WORD.findall(code)) & frozenset(names.types)
-        called = frozenset(function.name for function in FUNCTIONS) & frozenset(_CALL.findall(code))
+        called = _FUNCTIONS & frozenset(_CALL.findall(code))
         path = tuple(source.strip().split(".")) if _PATH.fullmatch(source.strip()) else ()
         return Expression(source, kind, used, called, path)
 

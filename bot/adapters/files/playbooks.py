@@ -1,7 +1,9 @@
 """Which playbooks are in a folder, and what is wrong with them?"""
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -64,25 +66,51 @@ def _read_all(directory: Path, probes: Probes, actions: Actions) -> tuple[Sequen
     if not files:
         raise ConfigError(f"{directory}: no playbook (*.yaml) in it")
     faults: list[str] = []
-    read: list[tuple[Document, PlaybookSpec, str]] = []
+    read: list[tuple[Path, bytes, _Checked]] = []
     for file in files:
         try:
             data = file.read_bytes()
-            document = load(data, str(file))
-            read.append((document, validate(PlaybookSpec, document), hashlib.sha256(data).hexdigest()))
+            read.append((file, data, _checked(data, str(file), probes, actions)))
         except ConfigError as error:
             faults.extend(str(error).splitlines())
         except OSError as error:
             faults.append(f"{file}: cannot be read: {error.strerror}")
-    links = link([spec for _document, spec, _revision in read])
-    playbooks: list[Playbook] = []
-    for index, (document, spec, revision) in enumerate(read):
-        playbook, wrong = check(spec, revision, probes, actions)
-        named = () if Path(document.file).stem == spec.name else (Wrong(("name",), "must be the file's name"),)
-        faults.extend(_lines(document, [*named, *wrong, *links[index]]))
-        if playbook:
-            playbooks.append(playbook)
-    return playbooks, faults
+    links = link([checked.spec for _file, _data, checked in read])
+    for index, (file, data, checked) in enumerate(read):
+        named = () if file.stem == checked.spec.name else (Wrong(("name",), "must be the file's name"),)
+        if wrong := [*named, *checked.wrong, *links[index]]:
+            faults.extend(_lines(load(data, str(file)), wrong))
+    return [checked.playbook for _file, _data, checked in read if checked.playbook], faults
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A file against the probes and actions that there are: as written, ready to use, and what is wrong with it."""
+
+    probes: Probes
+    actions: Actions
+    spec: PlaybookSpec
+    playbook: Playbook | None
+    wrong: Sequence[Wrong]
+
+
+_KNOWN: OrderedDict[str, _Checked] = OrderedDict()
+"""The files checked last, by the hash of their bytes: several parts of a command ask for the same playbooks, and to
+check them is most of what a command costs.
+"""
+_MOST = 128
+
+
+def _checked(data: bytes, file: str, probes: Probes, actions: Actions) -> _Checked:
+    """The same bytes are checked once. Raises ConfigError."""
+    revision = hashlib.sha256(data).hexdigest()
+    known = _KNOWN.get(revision)
+    if known is None or (known.probes, known.actions) != (probes, actions):
+        spec = validate(PlaybookSpec, load(data, file))
+        _KNOWN[revision] = known = _Checked(probes, actions, spec, *check(spec, revision, probes, actions))
+        if len(_KNOWN) > _MOST:
+            _KNOWN.popitem(last=False)
+    return known
 
 
 def _lines(document: Document, wrong: Sequence[Wrong]) -> list[str]:

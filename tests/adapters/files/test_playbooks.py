@@ -54,6 +54,19 @@ def test_the_faults_of_every_file_are_told_at_once(tmp_path: Path) -> None:
         assert any(line.startswith(expected) for line in told), (expected, told)
 
 
+def test_what_is_remembered_of_a_file_holds_for_the_same_bytes_and_the_same_probes_alone(tmp_path: Path) -> None:
+    file = write(tmp_path, "one")
+    first = load_playbooks(tmp_path, PROBES, ACTIONS)["one"]
+    assert load_playbooks(tmp_path, dict(PROBES), ACTIONS)["one"] is first
+    assert "no probe" in lint(tmp_path, {name: probe for name, probe in PROBES.items() if name != "queues"}, ACTIONS)[0]
+    assert lint(tmp_path, PROBES, ACTIONS) == []
+    write(tmp_path, "one", info="warning")
+    assert load_playbooks(tmp_path, PROBES, ACTIONS)["one"].revision != first.revision
+    copy = tmp_path / "two.yaml"
+    copy.write_bytes(file.read_bytes())
+    assert lint(tmp_path, PROBES, ACTIONS)[0].startswith(f"{copy}:1: name: ")
+
+
 def test_a_file_is_named_as_its_playbook(tmp_path: Path) -> None:
     write(tmp_path, "one").rename(tmp_path / "other.yaml")
     assert lint(tmp_path, PROBES, ACTIONS) == [f"{tmp_path}/other.yaml:1: name: must be the file's name"]
