@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -68,7 +68,11 @@ async def begun_now(bench: SweepBench, sweep: Sweep) -> Fire:
     now = bench.clock.now()
     running = under_way(await bench.history.fires(sweep.name, phases=(Phase.RUNNING,)), now)
     if running is None:
-        fire = await begun(bench, sweep, floor(now))
+        due = floor(now)
+        known = await bench.history.fires(sweep.name, since=due)
+        if any(run.due == due and run.phase is not Phase.MISSED for run in known):
+            due += timedelta(seconds=1)  # the run of this second is over already: this is another one
+        fire = await begun(bench, sweep, due)
         if fire is not None:
             return fire
     since = "just now" if running is None else f"since {clock(running.begun or running.due, sweep.zone)}"

@@ -132,6 +132,13 @@ async def test_a_run_at_once_is_claimed_logged_and_told_in_the_background(bot: K
     assert list(bot.runs.messages) == [("fleet", START)]
 
 
+async def test_a_second_run_within_the_second_of_one_that_is_over_is_a_run_of_its_own(bot: Keeping) -> None:
+    for _ in range(2):
+        async with bot.scheduler.hands():
+            await desk(bot).now("fleet", slack(ALICE))
+    assert list(bot.runs.messages) == [("fleet", START), ("fleet", START + timedelta(seconds=1))]
+
+
 async def test_a_sweep_that_is_switched_off_or_paused_runs_when_it_is_asked_for(bot: Keeping) -> None:
     await desk(bot).pause("morning", slack(ALICE), seconds=3600, why="x")
     async with bot.scheduler.hands():
