@@ -4,11 +4,13 @@ import gc
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import hypothesis
 import pytest
-from playwright.async_api import Browser, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 # What a busy machine is slow at is no fault of the example. `HYPOTHESIS_PROFILE=thorough` looks longer.
 CALM = [hypothesis.HealthCheck.too_slow]
@@ -45,8 +47,20 @@ CHROMIUM = [
 
 
 @pytest.fixture
+def shots() -> Path | None:
+    """Where screenshots go, for people to look at: taken only when STORY_SHOTS names a directory."""
+    if not (name := os.environ.get("STORY_SHOTS")):
+        return None
+    place = Path(name)
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    """Headless Chromium from PATH; without one the test is skipped."""
+    """Headless Chromium from PATH, one for all tests of a module, which run in its event loop:
+    `pytest.mark.asyncio(loop_scope="module")`. Without one they are skipped.
+    """
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no chromium on PATH (Debian: apt-get install chromium)")
@@ -54,3 +68,13 @@ async def browser() -> AsyncIterator[Browser]:
         running = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
         yield running
         await running.close()
+
+
+@asynccontextmanager
+async def fresh_page(window: BrowserContext) -> AsyncIterator[Page]:
+    """A new tab for one test, without cookies; what it stored goes with it. A window for each costs a second of CPU."""
+    await window.clear_cookies()
+    page = await window.new_page()
+    yield page
+    await page.evaluate("localStorage.clear()")
+    await page.close()

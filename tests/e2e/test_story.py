@@ -1,6 +1,5 @@
 """The story in a browser: ask, refused self-approval, approval by another, the kernel changed, the cure proved."""
 
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -39,12 +38,10 @@ def page(browser: Browser, demo: Demo) -> Iterator[Page]:
     context.close()
 
 
-@pytest.fixture
-def shots(tmp_path: Path) -> Path:
-    """Where screenshots go: kept when STORY_SHOTS names a directory, for people to look at."""
-    place = Path(os.environ.get("STORY_SHOTS", tmp_path / "shots"))
-    place.mkdir(parents=True, exist_ok=True)
-    return place
+def shoot(page: Page, shots: Path | None, name: str) -> None:
+    """What is seen, where screenshots are wanted."""
+    if shots:
+        page.screenshot(path=shots / f"{name}.png")
 
 
 def act_as(page: Page, name: str) -> None:
@@ -82,7 +79,7 @@ def press(page: Page, on: Locator, name: str) -> None:
     expect(dialog).to_be_hidden()
 
 
-def test_a_question_becomes_a_cure_that_the_kernel_confirms(page: Page, demo: Demo, shots: Path) -> None:
+def test_a_question_becomes_a_cure_that_the_kernel_confirms(page: Page, demo: Demo, shots: Path | None) -> None:
     assert demo.somaxconn() == 128
     assert demo.listener()[1] == 128
 
@@ -91,16 +88,16 @@ def test_a_question_becomes_a_cure_that_the_kernel_confirms(page: Page, demo: De
     parent = page.get_by_role("log", name="Messages in").locator("[data-ts]").filter(has_text="node-3").last
     expect(parent).to_contain_text("critical", timeout=SLOW)
     expect(parent).to_contain_text("accept queue full", timeout=SLOW)
-    page.screenshot(path=shots / "1-verdict.png")
+    shoot(page, shots, "1-verdict")
 
     open_thread(page)
     first = card(page, "sysctl.set")
     expect(first.get_by_role("button", name="Approve")).to_be_visible(timeout=SLOW)
-    page.screenshot(path=shots / "2-proposal.png")
+    shoot(page, shots, "2-proposal")
 
     press(page, first, "Approve")
     expect(thread(page)).to_contain_text("Only visible to you", timeout=SLOW)
-    page.screenshot(path=shots / "3-refused.png")
+    shoot(page, shots, "3-refused")
     assert demo.somaxconn() == 128, "the asker's own click must change nothing"
 
     act_as(page, "Bob Okafor")
@@ -109,20 +106,20 @@ def test_a_question_becomes_a_cure_that_the_kernel_confirms(page: Page, demo: De
     expect(first).to_contain_text("in force, but needs a follow-up", timeout=SLOW)
     expect(first).to_contain_text("needs re-listen")
     expect(first.get_by_role("button", name="Approve")).to_have_count(0)
-    page.screenshot(path=shots / "4-needs-relisten.png")
+    shoot(page, shots, "4-needs-relisten")
     assert demo.somaxconn() == 4096
     assert demo.listener()[1] == 128, "a listener keeps its backlog until it listens again"
 
     second = card(page, "service.reload")
     expect(second.get_by_role("button", name="Approve")).to_be_visible(timeout=SLOW)
-    page.screenshot(path=shots / "5-follow-up.png")
+    shoot(page, shots, "5-follow-up")
     press(page, second, "Approve")
     expect(second).to_contain_text("applied and verified", timeout=SLOW)
     expect(parent).to_contain_text("resolved, was", timeout=SLOW)
-    page.screenshot(path=shots / "6-resolved.png")
+    shoot(page, shots, "6-resolved")
     page.set_viewport_size({"width": 1500, "height": 1180})
     thread(page).locator("[data-ts]").first.scroll_into_view_if_needed()
-    page.screenshot(path=shots / "7-thread.png")
+    shoot(page, shots, "7-thread")
     assert demo.listener()[1] == 4096
 
     before = demo.overflows()

@@ -29,19 +29,31 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@pytest.fixture
-async def slack() -> AsyncIterator[LocalSlack]:
+@asynccontextmanager
+async def workspace() -> AsyncIterator[LocalSlack]:
     """A workspace without rate limits; a bug in its background work fails the test."""
     async with await LocalSlack.start(rates=False, app_manifest=MANIFEST) as local:
         yield local
         assert local.failures == ()
 
 
-@pytest.fixture
-async def client(slack: LocalSlack) -> AsyncIterator[AsyncWebClient]:
+@asynccontextmanager
+async def calling(slack: LocalSlack) -> AsyncIterator[AsyncWebClient]:
     """The SDK's own client, as the bot holds it."""
     async with aiohttp.ClientSession() as session:
         yield AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, session=session)
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[LocalSlack]:
+    async with workspace() as local:
+        yield local
+
+
+@pytest.fixture
+async def client(slack: LocalSlack) -> AsyncIterator[AsyncWebClient]:
+    async with calling(slack) as made:
+        yield made
 
 
 @asynccontextmanager

@@ -5,9 +5,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, expect
 from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.workspace import LocalSlack
+from tests.conftest import fresh_page
+from tests.workspace.conftest import calling, connected, workspace
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # the browser's
 expect.set_options(timeout=20_000)  # milliseconds; a busy machine may need some to start the browser
 
 HOSTILE = [
@@ -126,22 +133,39 @@ def listeners(app: AsyncApp) -> None:
         return None
 
 
-@pytest.fixture
-async def page(slack, bolt, browser: Browser) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def slack() -> AsyncIterator[LocalSlack]:
+    """A workspace of each test's own, with the bot in it."""
+    async with workspace() as local, connected(local, listeners):
+        yield local
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(slack: LocalSlack) -> AsyncIterator[AsyncWebClient]:
+    async with calling(slack) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def window(browser: Browser) -> BrowserContext:
+    return await browser.new_context()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(slack: LocalSlack, window: BrowserContext) -> AsyncIterator[Page]:
     """The page as Alice; an error or a blocked resource in the browser fails the test."""
-    await bolt(listeners)
-    window = await browser.new_page()
     wrong: list[str] = []
-    window.on("pageerror", lambda error: wrong.append(str(error)))
-    window.on("console", lambda said: wrong.append(said.text) if _ours(said) else None)
-    await window.goto(slack.url)
-    try:
-        await expect(composer(window)).to_be_visible()
-    except AssertionError:
-        # Chromium drops what it is loading when an interface comes or goes, as the lab's do beside this test.
-        await window.reload()
-        await expect(composer(window)).to_be_visible()
-    yield window
+    async with fresh_page(window) as opened:
+        opened.on("pageerror", lambda error: wrong.append(str(error)))
+        opened.on("console", lambda said: wrong.append(said.text) if _ours(said) else None)
+        await opened.goto(slack.url)
+        try:
+            await expect(composer(opened)).to_be_visible()
+        except AssertionError:
+            # Chromium drops what it is loading when an interface comes or goes, as the lab's do beside this test.
+            await opened.reload()
+            await expect(composer(opened)).to_be_visible()
+        yield opened
     assert wrong == []
 
 
