@@ -96,7 +96,8 @@ class Gather:
     process in it, `pid/NAME` that of every process. Those of `first` are read in the first sample only. `more` is shell
     that prints further lines, each as `PATH:LINE`. Lines that match `skips` (an extended regular expression) are not
     worth reading. `awk` defines a function of the probe's name, whose variables are all its own; what it can call and
-    see is told by `core.gather`.
+    see is told by `core.gather`. `between` are words: where none of them was carried, the samples between the first and
+    the last can find nothing new and are not taken (none given: they always are).
     """
 
     files: tuple[str, ...]
@@ -104,6 +105,15 @@ class Gather:
     first: tuple[str, ...] = ()
     more: str = ""
     skips: str = ""
+    between: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Where no section before carried `word`, a probe has nothing to ask: its section is `line`, and no process."""
+
+    word: str
+    line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +140,4 @@ class Probe(Generic[F]):
     max_bytes: int = 262_144
     after: tuple[str, ...] = ()
     gather: Gather | None = None
+    idle: Idle | None = None

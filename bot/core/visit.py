@@ -112,7 +112,10 @@ def _wants_namespaces(probe: Probe[Any]) -> bool:
 
 def _asks(probes: Sequence[Probe[Any]], plan: Sequence[tuple[int, Sequence[Probe[Any]]]]) -> str:
     """Variables: every probe's script, and what it wants to be gathered, alone (by its name) and in each sample."""
-    wanted = {f"ask_{probe.name}": probe.script for probe in probes}
+    wanted = {f"ask_{probe.name}": script_of(probe) for probe in probes}
+    for probe in probes:
+        if probe.idle:
+            wanted |= {f"word_{probe.name}": probe.idle.word, f"idle_{probe.name}": probe.idle.line}
     if any(probe.gather for probe in probes):
         wanted |= GATHER
     for probe in probes:
@@ -123,6 +126,14 @@ def _asks(probes: Sequence[Probe[Any]], plan: Sequence[tuple[int, Sequence[Probe
         first = sample == 1
         wanted |= _files(str(sample), [*asked, *(_watching(probes) if first else ())], first=first)
     return "".join(f"{name}={quote(text)}\n" for name, text in wanted.items())
+
+
+def script_of(probe: Probe[Any]) -> str:
+    """What runs on the host: the probe's script, where there is something to ask."""
+    if not probe.idle:
+        return probe.script
+    word, line = quote(probe.idle.word), quote(probe.idle.line)
+    return f"case $CARRY in *{word}*) ;; *) echo {line}; exit 0 ;; esac\n{probe.script}"
 
 
 def _files(of: str, probes: Sequence[Probe[Any]], *, first: bool = True) -> Mapping[str, str]:
@@ -152,16 +163,28 @@ def _tray(probes: Sequence[Probe[Any]], plan: Sequence[tuple[int, Sequence[Probe
     for root in (True, False):
         steps = list(begin)
         for sample, asked in plan:
-            steps += [f"wait_until {_pause(sample, window)}\n"] if sample > 1 else []
-            gathering = _names([probe for probe in asked if probe.gather], root)
-            watching = _names(_watching(probes), root) if sample == 1 else ""
-            steps.append(
-                f'sample {sample} "$files_{sample}" "$skips_{sample}" "$more_{sample}" '
-                f"'{gathering}' '{watching}' '{_names(asked, root)}'\n"
-            )
+            steps.append(_step(probes, sample, asked, root=root, window=window))
         texts.append(quote("".join(steps)))
     every, plain = texts
     return f'steps={every}\n[ "$uid" = 0 ] || steps={plain}\ntray {seconds} {size} "$steps"\n'
+
+
+def _step(probes: Sequence[Probe[Any]], sample: int, asked: Sequence[Probe[Any]], *, root: bool, window: float) -> str:
+    """Take this sample when its time has come; one in the middle only where it may find something new."""
+    gathering = _names([probe for probe in asked if probe.gather], root)
+    watching = _names(_watching(probes), root) if sample == 1 else ""
+    names = _names(asked, root)
+    take = f"wait_until {_pause(sample, window)}\n" if sample > 1 else ""
+    take += f'sample {sample} "$files_{sample}" "$skips_{sample}" "$more_{sample}" '
+    take += f"'{gathering}' '{watching}' '{names}'\n"
+    words = _stirring(asked) if 1 < sample < SAMPLES else ()
+    return f"if stirred {' '.join(words)}; then\n{take}else calm {sample} '{names}'\nfi\n" if words else take
+
+
+def _stirring(probes: Sequence[Probe[Any]]) -> Sequence[str]:
+    """The words one of which is carried where this sample of theirs may find something new; none: it always may."""
+    words = [probe.gather.between if probe.gather else () for probe in probes]
+    return [word for some in words for word in some] if all(words) else []
 
 
 def _names(probes: Sequence[Probe[Any]], root: bool) -> str:

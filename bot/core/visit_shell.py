@@ -45,7 +45,13 @@ _NETNS = r"""namespaces() { # puts them into $NETNS, for a shell that is process
 LIB = _NOW + _NETNS + FILES
 
 TRAY = r"""keep() { [ ${#CARRY} -gt 64000 ] || { CARRY=$CARRY$1$nl; printf 'c %s\n' "$1" >&6; }; }
+begin() { now; printf '\n%s+ %s %s %s\n%s' "$mark" "$1" "$SAMPLE" "$up" "$2"; }
+finish() { now; printf '\n%s- %s %s %s 0\n%s=\n' "$mark" "$1" "$SAMPLE" "$up" "$mark"; finished "$1"; }
 finished() { echo "done $1 $SAMPLE" >&6; told="$told$1 "; }
+stirred() { # words: whether one of them is carried
+  for word in "$@"; do case $CARRY in *"$word"*) return 0 ;; esac; done
+  return 1
+}
 gather() { # patterns, lines to skip, more lines, names, names that only look; what they ask for is kept
   [ -n "$4$5" ] || return 0
   program=$awk_lib run=start\(\)$nl
@@ -59,19 +65,27 @@ gather() { # patterns, lines to skip, more lines, names, names that only look; w
 one() { # a section among others in one shell, without caps of its own; what ends badly is asked again, alone
   case $told in *" $1 "*) return ;; esac
   eval "script=\$ask_$1 begun=\${begun_$1-} PLAN=\${plan_$1-} gathers=\${awk_$1:+yes}"
+  eval "word=\${word_$1-} idle=\${idle_$1-}"
   [ -z "$gathers" ] || [ -n "$PLAN" ] || return
-  now; printf '\n%s+ %s %s %s\n%s' "$mark" "$1" "$SAMPLE" "$up" "$begun"
+  begin "$1" "$begun"
+  [ -z "$word" ] || stirred "$word" || { echo "$idle"; finish "$1"; return; }
   said=$(
     exec 4>&1 >&3 3>&- 6>&-
-    eval "unset mark name script said code told program run whole begun gathers awk_lib awk_$1 begun_$1 plan_$1 \
-      files each ofall file found n up up_frac cs rest due left frac began last nl${nl}set --$nl$script"
+    eval "unset mark name word idle script said code told program run whole begun gathers awk_lib awk_$1 begun_$1 \
+      plan_$1 files each ofall file found n up up_frac cs rest due left frac began last nl${nl}set --$nl$script"
   ) || return
-  now; printf '\n%s- %s %s %s 0\n%s=\n' "$mark" "$1" "$SAMPLE" "$up" "$mark"
-  finished "$1"
+  finish "$1"
   [ -z "$said" ] || {
     set -f; IFS=$nl; set -- $said; unset IFS; set +f
     for line in "$@"; do keep "$line"; done
   }
+}
+calm() { # number, names: a sample in which there is nothing new to find, for those that the one before told of
+  SAMPLE=$1
+  for name in $2; do
+    case $told in *" $name "*) ;; *) continue ;; esac
+    begin "$name"; finish "$name"
+  done
 }
 sample() { # number, patterns, lines to skip, more lines, names that gather, names that only look, all names
   export SAMPLE="$1" CARRY

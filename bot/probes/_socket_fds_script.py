@@ -116,7 +116,7 @@ tables() { # of the namespaces that are among ("in") or not ("") those of the fa
   done
   grep -sH '' $tables /dev/null
 }
-with_find() { exec find "$@" -printf '%p %l\n'; } # GNU; half the cost
+with_find() { exec find "$@" -printf '%h %l\n'; } # GNU; half the cost
 with_ls() { exec ls -ln "$@"; }
 walk() { # how, directories; prints "pid inode" of every socket
   "$@" 2>/dev/null | awk '
@@ -126,10 +126,50 @@ walk() { # how, directories; prints "pid inode" of every socket
       print pid, substr($NF, 9, length($NF) - 9)
     }'
 }
+result='
+  function tell(   inode, least, n, pid, row, i, each) {
+    for (inode in state) if (state[inode] == "listen" && !(inode in owner)) lost++
+    print "detached", detached + 0; print "lost", lost + 0; print "total", total + 0
+    for (inode in owner) { print "owner", inode, owner[inode]; wanted[owner[inode]] = 1 }
+    for (least = 1; ; least *= 2) {
+      n = 0; for (pid in sockets) if (sockets[pid] >= least) n++
+      if (n <= shown) break
+    }
+    for (pid in sockets) if (sockets[pid] >= least || pid in wanted) {
+      row = "holds " pid; n = split(states[pid], each)
+      if (pid in chief) row = row " close_wait_port=" chief[pid]
+      for (i = 1; i <= n; i++) row = row " " each[i] "=" count[pid, each[i]]
+      print row
+    }
+  }
+  function listening(   n, i, line, word) {
+    n = split(ENVIRON["CARRY"], line, "\n")
+    for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "listens") state[word[3]] = "listen" }
+  }'
+# The same as `walk` and `sum_up` where no state needs to be read: in one go, without a list of all sockets.
+count() { # directories
+  with_find "$@" 2>/dev/null | awk -v shown=$shown "$result"'
+    BEGIN { listening() }
+    $1 != at { at = $1; split(at, part, "/"); pid = part[3] }
+    $2 ~ /^socket:\[[0-9]+\]$/ {
+      sockets[pid]++; total++; inode = substr($2, 9, length($2) - 9)
+      if (!(inode in state)) next
+      listens[pid]++
+      if (!(inode in owner) || pid + 0 < owner[inode] + 0) owner[inode] = pid
+    }
+    END {
+      for (pid in sockets) {
+        if (listens[pid]) { states[pid] = " listen"; count[pid, "listen"] = listens[pid] }
+        left = sockets[pid] - listens[pid]
+        if (left) { states[pid] = states[pid] " unread"; count[pid, "unread"] = left }
+      }
+      tell()
+    }'
+}
 # Sockets by holder and state. Rows that name a table are unforgeable; the path in a row of `unix` may pretend to be
 # anything, so what TCP says of an inode stands.
 sum_up() { # whether everything was listed; in a pipe
-  exec awk -v shown=$shown -v large=$large -v whole="$1" '
+  exec awk -v shown=$shown -v large=$large -v whole="$1" "$result"'
     BEGIN {
       split("established syn_sent syn_recv fin_wait_1 fin_wait_2 time_wait close", hex)
       split("close_wait last_ack listen closing", more)
@@ -138,8 +178,7 @@ sum_up() { # whether everything was listed; in a pipe
       n = split("netlink raw raw6 udp udp6 udplite udplite6 icmp icmp6 tcp tcp6", kinds)
       for (i = 1; i <= n; i++) column[kinds[i]] = 10
       column["unix"] = 7; column["packet"] = 9
-      n = split(ENVIRON["CARRY"], line, "\n")
-      for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "listens") state[word[3]] = "listen" }
+      listening()
     }
     $0 == "-" { tables = 1; next }
     !tables && NF == 2 { total++; holder[total] = $1; socket[total] = $2; held[$2] = 1; next }
@@ -172,63 +211,61 @@ sum_up() { # whether everything was listed; in a pipe
         }
         if (s == "listen" && (!(inode in owner) || pid + 0 < owner[inode] + 0)) owner[inode] = pid
       }
-      for (inode in state) if (state[inode] == "listen" && !(inode in owner)) lost++
-      print "detached", detached + 0; print "lost", lost + 0; print "total", total + 0
-      for (inode in owner) { print "owner", inode, owner[inode]; wanted[owner[inode]] = 1 }
-      for (least = 1; ; least *= 2) {
-        n = 0; for (pid in sockets) if (sockets[pid] >= least) n++
-        if (n <= shown) break
-      }
-      for (pid in sockets) if (sockets[pid] >= least || pid in wanted) {
-        row = "holds " pid; n = split(states[pid], each)
-        if (pid in chief) row = row " close_wait_port=" chief[pid]
-        for (i = 1; i <= n; i++) row = row " " each[i] "=" count[pid, each[i]]
-        print row
-      }
+      tell()
     }'
 }
-how=with_find
-sockets=$(walk $how $now)
-[ -n "$sockets" ] || { how=with_ls; sockets=$(walk $how $now); }
-[ -z "$fat" ] || fat=$(echo $(fat))
-split_by "$fat" # sets $among, too
-rows=
-[ -z "$near" ] || rows=$(list "" $near 2>/dev/null)
-if [ -z "$known" ]; then
-  if [ -z "$far" ]; then :
-  elif [ -n "$has_ss" ]; then rows=$rows$nl$(list "state listening" $far 2>/dev/null)
-  else rows=$rows$nl$(list "" $far); far=
+closely() { # with the states of those sockets that may leak; puts the result into $found
+  how=with_find
+  sockets=$(walk $how $now)
+  [ -n "$sockets" ] || { how=with_ls; sockets=$(walk $how $now); }
+  [ -z "$fat" ] || fat=$(echo $(fat))
+  split_by "$fat" # sets $among, too
+  rows=
+  [ -z "$near" ] || rows=$(list "" $near 2>/dev/null)
+  if [ -z "$known" ]; then
+    if [ -z "$far" ]; then :
+    elif [ -n "$has_ss" ]; then rows=$rows$nl$(list "state listening" $far 2>/dev/null)
+    else rows=$rows$nl$(list "" $far); far=
+    fi
   fi
-fi
-[ "$among" = "  " ] || rows=$rows$nl$(tables in)
-found=$(printf '%s\n' "$sockets" - "$rows" | sum_up "")
-again=
-# a listener without an owner, or sockets that are in no table: whose they are takes a look at everybody
-adrift=
-case $CARRY in *adrift*) adrift=yes ;; esac
-case $found in *"lost 0$nl"*) everybody=$adrift ;; *) everybody=yes ;; esac
-[ -z "$everybody" ] || [ "$unwalked" = 0 ] || { sockets=$sockets$nl$(walk $how $(others)); unwalked=0 again=yes; }
-# What is in no list of its own namespace is detached, or belongs to another one. The kernel counts how many TCP sockets
-# are in no list at all: only when it has fewer are the lists of all others read.
-whole=
-detached=${found#detached }; detached=${detached%%"$nl"*}
-if [ "$detached" != 0 ] && [ -z "$adrift" ]; then
-  [ "$detached" -le "$spare" ] || whole=yes
-else whole=$adrift
-fi
-[ -z "$whole" ] || {
-  again=yes
-  rows=$rows$nl$(tables "")
-  [ -z "$far" ] || rows=$rows$nl$(list "" $far 2>/dev/null)
+  [ "$among" = "  " ] || rows=$rows$nl$(tables in)
+  found=$(printf '%s\n' "$sockets" - "$rows" | sum_up "")
+  again=
+  # a listener without an owner, or sockets that are in no table: whose they are takes a look at everybody
+  case $found in *"lost 0$nl"*) everybody=$adrift ;; *) everybody=yes ;; esac
+  [ -z "$everybody" ] || [ "$unwalked" = 0 ] || { sockets=$sockets$nl$(walk $how $(others)); unwalked=0 again=yes; }
+  # What is in no list of its own namespace is detached, or belongs to another one. The kernel counts how many TCP
+  # sockets are in no list at all: only when it has fewer are the lists of all others read.
+  whole=
+  detached=${found#detached }; detached=${detached%%"$nl"*}
+  if [ "$detached" != 0 ] && [ -z "$adrift" ]; then
+    [ "$detached" -le "$spare" ] || whole=yes
+  else whole=$adrift
+  fi
+  [ -z "$whole" ] || {
+    again=yes
+    rows=$rows$nl$(tables "")
+    [ -z "$far" ] || rows=$rows$nl$(list "" $far 2>/dev/null)
+  }
+  [ -z "$again" ] || found=$(printf '%s\n' "$sockets" - "$rows" | sum_up "$whole")
 }
-[ -z "$again" ] || found=$(printf '%s\n' "$sockets" - "$rows" | sum_up "$whole")
+adrift= queued= calm=$known found=
+case $CARRY in *adrift*) adrift=yes calm= ;; esac
+case $CARRY in *queued*) queued=yes calm= ;; esac
+[ -z "$fat" ] || calm=
+[ -z "$calm" ] || found=$(count $now)
+case $found in
+  *"${nl}total 0"*) calm= ;; # so says another find than GNU's, too
+  *"${nl}lost 0$nl"*) ;;
+  *) [ "$unwalked" = 0 ] || calm= ;;
+esac
+[ -n "$calm" ] || closely
 printf 'unwalked %s\n%s\n\n' "$unwalked" "$found"
 # who could accept from a queue that is nearly full
-case $CARRY in *queued*) printf '%s\n' "$sockets" | awk '
+[ -z "$queued" ] || printf '%s\n' "$sockets" | awk '
   BEGIN { n = split(ENVIRON["CARRY"], line, "\n")
     for (i = 1; i <= n; i++) { split(line[i], word); if (word[1] == "queued") queued[word[3]] = 1 } }
-  NF == 2 && $2 in queued && m++ < 64 { print "accepts", $2, $1 }' >&4 ;;
-esac
+  NF == 2 && $2 in queued && m++ < 64 { print "accepts", $2, $1 }' >&4
 files= links=
 set -- $found
 while [ $# -gt 0 ]; do

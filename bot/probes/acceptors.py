@@ -7,7 +7,7 @@ their children that hold it too, are looked at three times within half a second:
 import re
 from collections.abc import Mapping, Sequence
 
-from bot.core.probe import Facts, ParseError, Probe, Reading, Seen
+from bot.core.probe import Facts, Idle, ParseError, Probe, Reading, Seen
 from bot.core.text import neutral
 from bot.probes._text import by_process, need, number, stat_fields
 from bot.probes.socket_fds import open_files
@@ -48,10 +48,7 @@ class AcceptorsFacts(Facts):
 
 
 SCRIPT = (
-    r"""
-case $CARRY in *accepts*) ;; *) echo none; exit 0 ;; esac
-"""
-    + need("grep", "awk", "ls")
+    need("grep", "awk", "ls")
     + r"""
 # the holders that were seen, and their children: workers share the socket of the process that made it
 family=$(grep -sh '' /proc/[0-9]*/stat | awk '
@@ -195,4 +192,5 @@ PROBE = Probe(
     root=True,
     max_bytes=1_048_576,
     after=("listen_queues", "socket_fds"),
+    idle=Idle("accepts", "none"),
 )

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bot.core.probe import Cost, Facts, ParseError, Probe, Reading, Seen
+from bot.core.probe import Cost, Facts, Idle, ParseError, Probe, Reading, Seen
 from bot.core.text import neutral
 
 MOST = 2_000_000
@@ -21,7 +21,6 @@ MOST_PLACES = 200_000
 """Endpoints over all services that are put together: a few that name each other by the thousand are no cluster."""
 
 SCRIPT = rf"""
-case $CARRY in *"ipvs suspects"*) ;; *) echo 'unasked no real server is suspicious'; exit 0 ;; esac
 kubectl=
 for tool in kubectl /usr/local/bin/kubectl /opt/bin/kubectl /var/lib/rancher/rke2/bin/kubectl; do
   ! command -v "$tool" >/dev/null || {{ kubectl=$tool; break; }}
@@ -167,4 +166,5 @@ PROBE = Probe(
     timeout=10.0,
     max_bytes=4_194_304,
     after=("ipvs",),
+    idle=Idle("ipvs suspects", "unasked no real server is suspicious"),
 )

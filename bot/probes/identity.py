@@ -40,22 +40,24 @@ class IdentityFacts(Facts):
 GATHER = Gather(
     (
         "/proc/sys/kernel/hostname", "/proc/sys/kernel/osrelease", "/proc/sys/kernel/random/boot_id",
-        "/proc/sys/kernel/arch", "/proc/self/status", "/proc/stat", "/etc/os-release",
+        "/proc/sys/kernel/arch", "/proc/self/status", "/proc/self/statm", "/proc/stat", "/etc/os-release",
     ),
     skips="^(intr|softirq) ",
     awk=r"""
-function identity(   k, path, word, line, page) {
+function identity(   k, path, word, size, page) {
   say("hostname=" ROW["/proc/sys/kernel/hostname", 1]); say("kernel=" ROW["/proc/sys/kernel/osrelease", 1])
   say("boot_id=" ROW["/proc/sys/kernel/random/boot_id", 1])
   path = "/proc/self/status"
-  for (k = 1; k <= ROWS[path]; k++) if (split(ROW[path, k], word) && word[1] == "Uid:") say("uid=" word[3])
+  for (k = 1; k <= ROWS[path]; k++) if (split(ROW[path, k], word) && word[1] ~ /^(Uid|VmSize):$/) {
+    if (word[1] == "Uid:") say("uid=" word[3]); else size = word[2] * 1024
+  }
   path = "/proc/stat"
   for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /^(btime [0-9]+$|cpu[0-9])/) say(ROW[path, k])
   path = "/etc/os-release"
   for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /^(ID|PRETTY_NAME|VERSION_ID)=/) say(ROW[path, k])
-  path = "/proc/self/smaps"
-  while (!page && (getline line <path) > 0) if (line ~ /^KernelPageSize: /) { split(line, word); page = word[2] * 1024 }
-  close(path)
+  # the same size in bytes and in pages; it may grow in between
+  if (split(ROW["/proc/self/statm", 1], word) && size > 0 && word[1] > 0)
+    for (page = 4096; page * 1.5 < size / word[1]; ) page *= 2
   if (page) say("page_size=" page); else ask("page")
   path = "/proc/sys/kernel/arch" # since Linux 6.1
   if (ROWS[path]) say("machine=" ROW[path, 1]); else ask("machine")

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.probe import Facts, NoEvidence, ParseError, Probe, Reading, Sampling, Seen, Unknown
+from bot.core.probe import Facts, Gather, Idle, NoEvidence, ParseError, Probe, Reading, Sampling, Seen, Unknown
 from bot.core.visit import budget, compose, required
 from bot.core.visit_answer import read, sections
 from bot.core.visit_shell import HEAD, MAX_NETNS
@@ -359,6 +360,43 @@ def test_sections_that_give_no_trouble_share_one_shell() -> None:
     assert len({text_of(outcome) for outcome in outcomes.values()}) == 1
 
 
+@pytest.mark.parametrize(("carries", "told"), [("", "nothing\n"), ("one word", "asked\n")])
+@pytest.mark.parametrize("alone", [False, True])
+def test_where_nothing_was_carried_that_it_waits_for_a_probe_says_its_line(shell, carries, told, alone) -> None:
+    first = probe("first", f"echo {carries} >&4; " + ("kill -9 $PPID" if alone else ":"))
+    then = probe("then", "echo asked", idle=Idle("one word", "nothing"))
+    assert text_of(visit(shell, first, then)["then"]) == told
+
+
+def middling(carries: str, first: str = ":") -> Probe[Said]:
+    """Asked in each sample; in the middle only where `carries` is the word it waits for."""
+    awk = f"""
+function middling() {{
+  say("sample " SAMPLE)
+  if (SAMPLE == 1) {{ carry("{carries} here"); ask("more") }}
+}}
+"""
+    gather = Gather((), awk, between=("waiting", "dropped"))
+    return probe("middling", first, sampling=Sampling.MOMENTARY, gather=gather)
+
+
+@pytest.mark.parametrize(
+    ("carries", "told"),
+    [("nobody", ["sample 1\n", "", "sample 3\n"]), ("dropped", ["sample 1\n", "sample 2\n", "sample 3\n"])],
+)
+def test_a_sample_in_the_middle_is_taken_only_where_it_may_find_something_new(carries: str, told: list[str]) -> None:
+    outcomes = visit(["sh"], middling(carries), OK)
+    assert [facts.text.lstrip("\n") for facts in outcomes["middling"]] == told
+
+
+def test_after_a_first_sample_that_failed_no_later_one_is_taken_for_calm() -> None:
+    # the first is asked again at the end, alone: by then there is a file
+    with tempfile.TemporaryDirectory() as directory:
+        again = f"if [ -e {directory}/again ]; then echo again; else : >{directory}/again; exit 3; fi"
+        outcomes = visit(["sh"], middling("nobody", again), OK)
+    assert ["sample" in facts.text for facts in outcomes["middling"]] == [True, True, True]
+
+
 @pytest.mark.parametrize(
     "script",
     ["sleep 30", "yes", "head -c 20000 /dev/zero", "kill -9 $$", "kill -9 $PPID", "exec 1>&-", "exec 4>&-; sleep 30"],
@@ -384,7 +422,7 @@ def test_each_of_several_sections_is_told_once_though_it_was_asked_again(shell) 
 
 def test_variables_of_the_collector_are_not_those_of_a_section(shell) -> None:
     names = "mark name script said status errors line n up up_frac cs rest nl told lib asks steps program cap alone "
-    names += "guessed at dir"
+    names += "guessed at dir word idle"
     seen = probe("seen", f'for v in {names}; do eval "echo $v=\\$$v"; done; echo "$#"')
     outcomes = visit(shell, seen, OK)
     assert text_of(outcomes["seen"]) == "".join(f"{name}=\n" for name in names.split()) + "0\n"

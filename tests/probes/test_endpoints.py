@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from bot.core.probe import Reading
-from bot.probes.endpoints import PROBE, SCRIPT, EndpointsFacts, parse
+from bot.core.visit import script_of
+from bot.probes.endpoints import PROBE, EndpointsFacts, parse
 
 CASE = yaml.safe_load((Path(__file__).parent / "cases/endpoints/services-and-slices.yaml").read_text())
 _, SERVICES, SLICES = CASE["text"].splitlines()
@@ -102,7 +103,7 @@ users:
 
     def ask(self, carry: str = "ipvs suspects", patience: int = 30) -> EndpointsFacts:
         """What the host would say; kubectl needs more than its two seconds where the machine is busy."""
-        script = SCRIPT.replace("/etc/kubernetes/admin.conf", str(self.root / "admin.conf"))
+        script = script_of(PROBE).replace("/etc/kubernetes/admin.conf", str(self.root / "admin.conf"))
         assert "timeout 2 " in script
         script = script.replace("timeout 2 ", f"timeout {patience} ").replace("timeout=2s", f"timeout={patience}s")
         home = self.root / "home"

@@ -38,7 +38,7 @@ def facts(shell: Sequence[str], probe: Probe[Any], *instead: tuple[str, str]) ->
     return outcome if isinstance(outcome, Unknown) else outcome[-1]
 
 
-@pytest.mark.parametrize("missing", ["/proc/sys/kernel/arch", "/proc/self/smaps"])
+@pytest.mark.parametrize("missing", ["/proc/sys/kernel/arch", "/proc/self/statm"])
 def test_old_kernels_are_asked_by_program(shell, missing: str) -> None:
     found = facts(shell, identity.PROBE, (missing, "/proc/not-there"))
     assert (found.machine, found.page_size) == (os.uname().machine, os.sysconf("SC_PAGE_SIZE"))
