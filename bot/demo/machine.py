@@ -22,6 +22,7 @@ TOOLS: Final[Mapping[str, str]] = {
     "mount": "util-linux",
     "pivot_root": "util-linux",
     "setsid": "util-linux",
+    "taskset": "util-linux",
     "hostname": "hostname",
     "ip": "iproute2",
     "bridge": "iproute2",

@@ -125,9 +125,16 @@ class Rack:
             assert self.switch is not None
             legs = [word for leg in node.legs for word in (leg.port, leg.mac)]
             words = [node.name, str(disk), python, sys.base_prefix, self.mode, str(self.claim.room)]
-            return Guest.boot(node.name, [*words, str(node.role.memory), *legs], self.switch.pid, group)
+            words += [str(node.role.memory), *legs]
+            return Guest.boot(node.name, words, self.switch.pid, group, self.processor_of(node))
         words = [node.name, str(disk), python, sys.base_prefix, "yes" if group else "no", self.mode]
         return boot(node.name, [str(HERE / "host/boot.sh"), *words], group)
+
+    def processor_of(self, node: Node) -> int:
+        """Which of the processors that we may use a guest keeps to: they take turns, in a fleet and between fleets."""
+        guests = [other.name for other in self.plan.nodes if other.guest]
+        ours = sorted(os.sched_getaffinity(0))
+        return ours[(self.claim.instance + guests.index(node.name)) % len(ours)]
 
     def call(self, node: Node, switch: int) -> Lines:
         """Let the crowd call a host, from outside; what it says when the load is there."""
