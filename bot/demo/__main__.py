@@ -7,21 +7,15 @@ python -m bot.demo break FAULT · heal [FAULT] · exec HOST -- WORD... · list �
 import argparse
 import asyncio
 import os
-import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bot import probes
-from bot.adapters.files.inventory import load_inventory
-from bot.adapters.ssh import HostShell
-from bot.demo import control, replay
+from bot.demo import control
 from bot.demo.faults import FAULTS
 from bot.demo.fleet import Fleet
 from bot.demo.machine import FleetError
@@ -29,16 +23,6 @@ from bot.demo.parts import PARTS
 
 Given = argparse.Namespace
 START: Final = 120.0  # seconds
-
-
-class _Clock:
-    """The machine's."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def token(self, bits: int = 128) -> str:
-        return secrets.token_hex((bits + 7) // 8)
 
 
 async def keep(directory: Path, hosts: int, parts: list[str]) -> None:
@@ -131,20 +115,11 @@ def list_(given: Given) -> None:
                 print(f"  {name:10} {address:15} {role}")
 
 
-async def _record() -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        async with Fleet.up(directory) as fleet:
-            inventory = load_inventory(fleet.inventory_dir)
-            shell = HostShell(inventory)
-            try:
-                replay.write(await replay.record_hosts(inventory, shell, _Clock(), probes.catalog()))
-            finally:
-                await shell.close()
-
-
 def record(_: Given) -> None:
     """Renew the recordings that stand in where no fleet can be had."""
-    asyncio.run(_record())
+    from bot.demo.recorder import renew  # noqa: PLC0415 - the bot's probes and its SSH, which no other word needs
+
+    asyncio.run(renew())
 
 
 WORDS: Final[Mapping[str, Callable[[Given], None]]] = {
