@@ -91,6 +91,12 @@ def availability() -> str | None:
     if missing:
         packages = " ".join(sorted(set(missing.values())))
         return f"{', '.join(missing)} missing; install: {packages}"
+    return _grants()
+
+
+@functools.cache  # what a kernel refuses, it goes on to refuse; every fleet asks
+def _grants() -> str | None:
+    """Whether the kernel lets us have everything that a fleet needs of it."""
     try:
         run(["unshare", *NAMESPACES, "--cgroup", "sh", "-c", TRIAL])
     except FleetError as fault:
@@ -105,16 +111,16 @@ def guest_availability() -> str | None:
         return "user-mode-linux is missing; install: user-mode-linux"
     if shutil.which("modprobe", path=PATH) is None:
         return "modprobe is missing; install: kmod"
-    try:
-        run(["unshare", "--net", "ip", "tuntap", "add", "dev", "trial", "mode", "tap"])
-    except FleetError as fault:
-        return f"no tap links, which guests are wired with (is there a /dev/net/tun?): {str(fault)[-200:]}"
     return _boots(kernel)
 
 
 @functools.cache  # it takes a second, and the kernel stays the one that it is
 def _boots(kernel: str) -> str | None:
-    """Whether the kernel gets as far as its first line: before that it tries whether it may trace processes."""
+    """Whether there are links for it, and it gets as far as its first line: before that it tries to trace processes."""
+    try:
+        run(["unshare", "--net", "ip", "tuntap", "add", "dev", "trial", "mode", "tap"])
+    except FleetError as fault:
+        return f"no tap links, which guests are wired with (is there a /dev/net/tun?): {str(fault)[-200:]}"
     argv = [kernel, "mem=64M", "con=null", "con0=null,fd:1", "ssl=null"]
     last = ""
     with tempfile.TemporaryDirectory() as place, subprocess.Popen(

@@ -17,6 +17,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"incident: a founding incident from its break to its cure, see {REPEATS}")
+    config.addinivalue_line("markers", "parts(NAME, ...): skipped with the reason where no fleet with them can be had")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Whether a fleet can be had is tried where a test runs, and not by every worker that collects it."""
+    for marker in item.iter_markers("parts"):
+        can_be_had(marker.args)
+
+
+def can_be_had(parts: Sequence[str] = ()) -> None:
+    """Skip where a fleet with these parts cannot be had, and say why."""
+    reason = availability(parts)
+    if reason is not None:
+        pytest.skip(f"no {', '.join(parts) or 'namespace hosts'} of the fault lab on this machine: {reason}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -36,9 +51,7 @@ PEOPLE = {"alice": {"slack": "U0ALICE", "terminal": "alice"}, "bob": {"slack": "
 
 
 async def lab(tmp_path_factory: pytest.TempPathFactory, parts: Sequence[str]) -> AsyncIterator[Fleet]:
-    reason = availability(parts)
-    if reason is not None:
-        pytest.skip(f"no part {', '.join(parts)} of the fault lab on this machine: {reason}")
+    can_be_had(parts)
     async with Fleet.up(tmp_path_factory.mktemp("lab"), hosts=0, parts=parts, people=PEOPLE) as fleet:
         yield fleet
 

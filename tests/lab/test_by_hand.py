@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo import availability
 from bot.demo.control import chosen, running
 from bot.demo.faults import FAULTS
 from bot.demo.machine import FleetError
 from bot.demo.parts import PARTS, posts
 
-REASON = availability(["queue"])
 ROOT = Path(__file__).resolve().parents[2]
-needs_hosts = pytest.mark.skipif(REASON is not None, reason=f"no namespace hosts on this machine: {REASON}")
+needs_hosts = pytest.mark.parts("queue")
 
 
 def demo(*words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":

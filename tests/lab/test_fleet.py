@@ -14,14 +14,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.demo import Fleet, FleetError, availability
+from bot.demo import Fleet, FleetError
 from bot.demo.cgroups import home
 from bot.demo.machine import start_time
 from bot.demo.plan import plan
 
-REASON = availability()
 pytestmark = [
-    pytest.mark.skipif(REASON is not None, reason=f"no namespace hosts on this machine: {REASON}"),
+    pytest.mark.parts(),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,13 +11,12 @@ import pytest_asyncio
 from bot.adapters.files.inventory import load_inventory
 from bot.adapters.ssh import HostShell
 from bot.core.host import HostFailure
-from bot.demo import Fleet, FleetError, availability
+from bot.demo import Fleet, FleetError
 from bot.demo.parts import PARTS, posts
 from bot.demo.plan import plan
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-REASON = availability(["memory"])
-needs_guests = pytest.mark.skipif(REASON is not None, reason=f"no guests on this machine: {REASON}")
+needs_guests = pytest.mark.parts("memory")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -11,11 +11,11 @@ from bot import probes
 from bot.adapters.files.inventory import load_inventory
 from bot.adapters.ssh import HostShell
 from bot.core.pods import HostPods, Row
-from bot.demo import Fleet, availability
+from bot.demo import Fleet
 from bot.engine.diagnose import Observer
 from bot.engine.pods import PROBES, table
+from tests.lab.conftest import can_be_had
 
-REASON = availability()
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -29,8 +29,7 @@ class Now:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet]:
-    if REASON is not None:
-        pytest.skip(f"no namespace hosts on this machine: {REASON}")
+    can_be_had()
     async with Fleet.up(tmp_path_factory.mktemp("fleet")) as running:
         yield running
 
