@@ -12,8 +12,8 @@ from bot.core.policy import Actor
 from bot.core.report import HostReport, Proposal
 from bot.demo import Fleet
 from bot.settings import Settings
+from tests.lab.books import PLAYBOOKS
 
-PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 PEOPLE = {"alice": {"terminal": "root"}, "bob": {"terminal": "daemon"}, "carol": {"terminal": "nobody"}}
 ASKER = Actor("terminal", "root", "root")
 

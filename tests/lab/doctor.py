@@ -12,8 +12,8 @@ from bot.core.policy import Actor, Standing
 from bot.core.report import Finding, HostReport, Proposal, Status
 from bot.demo import Fleet
 from bot.settings import Settings
+from tests.lab.books import PLAYBOOKS
 
-ROOT = Path(__file__).resolve().parents[2]
 ALICE, BOB = Actor("terminal", "alice"), Actor("terminal", "bob")
 
 
@@ -62,7 +62,7 @@ def found(report: HostReport, name: str) -> Finding:
 @asynccontextmanager
 async def doctor(fleet: Fleet, state: Path) -> AsyncIterator[Doctor]:
     """netdiag for that fleet, with an empty store."""
-    settings = Settings(state=state, inventory=Path(fleet.inventory_dir), playbooks=ROOT / "playbooks")
+    settings = Settings(state=state, inventory=Path(fleet.inventory_dir), playbooks=PLAYBOOKS)
     async with opened(settings) as app:
         app.directory.others["terminal"] = Everybody()
         app.remedy.confirm_within = 80  # a guest takes seconds for a login, more on a busy machine

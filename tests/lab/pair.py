@@ -6,26 +6,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bot.app import opened
 from bot.core.ask import Ask
 from bot.demo import Fleet, faults
-from bot.demo.papers import People
-from bot.settings import Settings
-from tests.lab.desk import ASKER, PLAYBOOKS
+from tests.lab.desk import ASKER, PEOPLE, Desk, desk
 
 Hosts = Mapping[str, Mapping[str, Any]]
 
 
 @contextlib.asynccontextmanager
-async def fresh_pair(place: Path, people: People) -> AsyncIterator[Fleet]:
-    """A fresh pair, for a log remembers ten minutes; gw-1 is the master."""
-    async with Fleet.up(place, hosts=0, parts=["vrrp"], people=people) as fleet:
+async def fresh_pair(place: Path) -> AsyncIterator[Desk]:
+    """The front of an application over a fresh pair, for a log remembers ten minutes; gw-1 is the master."""
+    up = Fleet.up(place / "fleet", hosts=0, parts=["vrrp"], people=PEOPLE)
+    async with up as fleet, desk(fleet, place / "state", window=3.0) as here:
 
         async def settled() -> bool:
             return await masters(fleet) == {"gw-1"}
 
         assert await until(settled)
-        yield fleet
+        yield here
         await faults.heal_all(fleet)
 
 
@@ -44,11 +42,9 @@ async def until(what: Callable[[], Awaitable[Any]], seconds: float = 90.0) -> An
     return answer
 
 
-async def run(fleet: Fleet, target: str = "gw-*") -> Hosts:
+async def run(here: Desk, target: str = "gw-*") -> Hosts:
     """What `netdiag run TARGET vrrp` finds, in this process: one of its own costs as much as a visit."""
-    place = Path(fleet.inventory_dir)
-    async with opened(Settings(state=place / "state", inventory=place, playbooks=PLAYBOOKS)) as app:
-        report = await app.desk.diagnose(Ask(ASKER, target, ("vrrp",)), lambda _told: None)
+    report = await here.app.desk.diagnose(Ask(ASKER, target, ("vrrp",)), lambda _told: None)
     return {host.host: host.model_dump(mode="json") for host in report.hosts}
 
 
@@ -60,11 +56,11 @@ def found(hosts: Hosts) -> set[tuple[str, str]]:
     return {(name, one["id"]) for name, host in hosts.items() for one in host["findings"]}
 
 
-async def seen(fleet: Fleet, *wanted: tuple[str, str]) -> Hosts:
+async def seen(here: Desk, *wanted: tuple[str, str]) -> Hosts:
     """Runs until all of these findings are there."""
 
     async def look() -> Hosts | None:
-        hosts = await run(fleet)
+        hosts = await run(here)
         return hosts if found(hosts) >= set(wanted) else None
 
     hosts = await until(look)
@@ -72,6 +68,6 @@ async def seen(fleet: Fleet, *wanted: tuple[str, str]) -> Hosts:
     return hosts  # type: ignore[no-any-return]
 
 
-async def healthy(fleet: Fleet) -> bool:
-    hosts = await run(fleet)
+async def healthy(here: Desk) -> bool:
+    hosts = await run(here)
     return {host["status"] for host in hosts.values()} == {"ok"}

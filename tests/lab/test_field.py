@@ -3,6 +3,7 @@
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,25 +11,20 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot import actions, probes
 from bot.adapters.files.inventory import load_inventory
-from bot.adapters.files.playbooks import load_playbooks
 from bot.adapters.ssh import HostShell
 from bot.core.approval import Effect, Record, State
+from bot.core.host import Inventory
 from bot.core.report import Finding, HostReport
 from bot.core.snapshot import Snapshot
-from bot.demo import Fleet, availability, faults
+from bot.demo import Fleet, faults
 from bot.engine.diagnose import Observer, judge
+from tests.lab.books import CATALOG, shipped
 from tests.lab.conftest import PEOPLE
 from tests.lab.doctor import doctor
 
-REASON = availability()
-ROOT = Path(__file__).resolve().parents[2]
-CATALOG = probes.catalog()
-KNOWN = load_playbooks(ROOT / "playbooks", CATALOG, actions.catalog())
-
 pytestmark = [
-    pytest.mark.skipif(REASON is not None, reason=f"no namespace hosts on this machine: {REASON}"),
+    pytest.mark.parts(),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
@@ -47,17 +43,13 @@ class Ward:
 
     fleet: Fleet
     host: str
+    inventory: Inventory
+    shell: HostShell
 
     async def look(self, *names: str) -> tuple[HostReport, Snapshot]:
         """One visit with these playbooks."""
-        inventory = load_inventory(self.fleet.inventory_dir)
-        shell = HostShell(inventory)
-        chosen = tuple(KNOWN[name] for name in names)
-        try:
-            host = inventory.hosts[self.host]
-            seen = await Observer(shell, Now(), CATALOG).observe(host, chosen)
-        finally:
-            await shell.close()
+        chosen, host = tuple(shipped()[name] for name in names), self.inventory.hosts[self.host]
+        seen = await Observer(self.shell, Now(), CATALOG).observe(host, chosen)
         assert isinstance(seen, Snapshot), seen
         report = judge(host, seen, chosen, {})
         assert {c.probe: c.reason for c in report.coverage if c.state != "ok"} == {}
@@ -84,15 +76,27 @@ class Ward:
         return await self.fleet.sh(self.host, script, within=90)
 
 
+@asynccontextmanager
+async def ward(fleet: Fleet, host: str) -> AsyncIterator[Ward]:
+    """A host with a connection that stays open, as the bot's do: in a guest a login costs more than most visits."""
+    inventory = load_inventory(fleet.inventory_dir)
+    shell = HostShell(inventory)
+    try:
+        yield Ward(fleet, host, inventory, shell)
+    finally:
+        await shell.close()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def small(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet]:
     async with Fleet.up(tmp_path_factory.mktemp("fleet"), hosts=1, people=PEOPLE) as fleet:
         yield fleet
 
 
-@pytest.fixture
-def node(small: Fleet) -> Ward:
-    return Ward(small, "node-1")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def node(small: Fleet) -> AsyncIterator[Ward]:
+    async with ward(small, "node-1") as one:
+        yield one
 
 
 PEER = """
@@ -344,9 +348,10 @@ async def test_networks_of_containers_that_are_gone_are_told_until_they_are_take
 # --- what is the whole kernel's: in a guest ------------------------------------------------------------------------
 
 
-@pytest.fixture
-def guest(kernel_lab: Fleet) -> Ward:
-    return Ward(kernel_lab, "lab-1")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def guest(kernel_lab: Fleet) -> AsyncIterator[Ward]:
+    async with ward(kernel_lab, "lab-1") as one:
+        yield one
 
 
 KNOCK = """

@@ -14,12 +14,11 @@ import pytest_asyncio
 from bot.core.approval import Effect, Record, State
 from bot.core.policy import Standing
 from bot.core.report import Status
-from bot.demo import Fleet, availability, faults
+from bot.demo import Fleet, faults
 from tests.lab.doctor import ALICE, BOB, Doctor, doctor, found
 
-REASON = availability(["ipvs"])
 pytestmark = [
-    pytest.mark.skipif(REASON is not None, reason=f"no director on this machine: {REASON}"),
+    pytest.mark.parts("ipvs"),
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.usefixtures("healed"),
     pytest.mark.timeout(600),

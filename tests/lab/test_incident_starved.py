@@ -14,14 +14,15 @@ import pytest_asyncio
 from bot.core.approval import Effect, State
 from bot.core.ask import Ask
 from bot.core.report import HostReport
-from bot.demo import Fleet, availability, cgroups, faults, ration
+from bot.demo import Fleet, cgroups, faults, ration
 from bot.demo.instance import clear, take
 from bot.demo.plan import INSTANCES
-from tests.lab.desk import ASKER, PEOPLE, Desk, desk, offered
+from tests.lab.desk import ASKER, Desk, offered
 from tests.lab.pair import finding, found, fresh_pair, masters, run, seen, until
 
-REASON = availability(["vrrp"]) or ration.availability()
+REASON = ration.availability()
 pytestmark = [
+    pytest.mark.parts("vrrp"),
     pytest.mark.skipif(REASON is not None, reason=f"no VRRP pair with a CPU quota on this machine: {REASON}"),
     pytest.mark.timeout(600),
 ]
@@ -29,7 +30,7 @@ pytestmark = [
 
 @pytest_asyncio.fixture
 async def here(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with fresh_pair(tmp_path / "fleet", PEOPLE) as fleet, desk(fleet, tmp_path / "state") as opened:
+    async with fresh_pair(tmp_path) as opened:
         yield opened
 
 
@@ -59,7 +60,7 @@ async def moves(fleet: Fleet) -> list[str]:
 async def test_a_starved_master_is_named_made_real_time_and_proved_cured(here: Desk) -> None:
     fleet = here.fleet
     await faults.make(fleet, "vrrp-starved")
-    hosts = await seen(fleet, ("gw-1", "vrrp-starved"), ("gw-1", "vrrp-flapping"), ("gw-2", "vrrp-flapping"))
+    hosts = await seen(here, ("gw-1", "vrrp-starved"), ("gw-1", "vrrp-flapping"), ("gw-2", "vrrp-flapping"))
     named, moving = finding(hosts, "gw-1", "vrrp-starved"), finding(hosts, "gw-1", "vrrp-flapping")
     assert named
     assert moving
@@ -104,7 +105,7 @@ async def offering(here: Desk) -> HostReport | None:
 
 async def test_a_machine_that_stands_still_is_offered_nothing(here: Desk) -> None:
     await faults.make(here.fleet, "vrrp-stalls")
-    hosts = await seen(here.fleet, ("gw-1", "vrrp-flapping"), ("gw-2", "vrrp-flapping"))
+    hosts = await seen(here, ("gw-1", "vrrp-flapping"), ("gw-2", "vrrp-flapping"))
     moving = finding(hosts, "gw-1", "vrrp-flapping")
     assert moving
     assert moving["evidence"]["cause"] == "stall"
@@ -123,7 +124,7 @@ async def test_one_that_is_real_time_already_starves_no_more_and_nothing_is_offe
             return await throttled(fleet) >= start + 8
 
         assert await until(two_bursts)
-        hosts = await run(fleet)
+        hosts = await run(here)
         assert not found(hosts)
         assert not hosts["gw-1"]["proposals"]
 

@@ -9,21 +9,18 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot import actions, probes
 from bot.adapters.files.inventory import load_inventory
-from bot.adapters.files.playbooks import load_playbooks
 from bot.adapters.files.policy import FilePolicy
 from bot.adapters.ssh import HostShell
 from bot.core.host import Inventory
 from bot.core.report import HostReport, Severity, Status
-from bot.demo import Fleet, availability
+from bot.demo import Fleet
 from bot.demo.replay import notice, replay_inventory
 from bot.engine.diagnose import Observer, judge
+from tests.lab.books import CATALOG, shipped
+from tests.lab.conftest import can_be_had
 
-REASON = availability()
 ROOT = Path(__file__).resolve().parents[2]
-CATALOG = probes.catalog()
-PLAYBOOKS = tuple(load_playbooks(ROOT / "playbooks", CATALOG, actions.catalog()).values())
 PEOPLE = {"alice": {"slack": "U0ALICE"}}
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -39,11 +36,11 @@ class Now:
 
 async def reports(inventory: Inventory) -> Mapping[str, HostReport]:
     """Every host, one after the other, with every shipped playbook."""
-    shell = HostShell(inventory)
+    shell, playbooks = HostShell(inventory), tuple(shipped().values())
     try:
         observer = Observer(shell, Now(), CATALOG)
         return {
-            host.name: judge(host, await observer.observe(host, PLAYBOOKS), PLAYBOOKS, {})
+            host.name: judge(host, await observer.observe(host, playbooks), playbooks, {})
             for host in inventory.hosts.values()
         }
     finally:
@@ -60,8 +57,7 @@ def findings(report: HostReport, *severities: Severity) -> set[str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def live(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mapping[str, HostReport]]:
-    if REASON is not None:
-        pytest.skip(f"no namespace hosts on this machine: {REASON}")
+    can_be_had()
     async with Fleet.up(tmp_path_factory.mktemp("fleet")) as fleet:
         yield await reports(load_inventory(fleet.inventory_dir))
 
