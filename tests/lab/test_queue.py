@@ -30,7 +30,9 @@ async def test_a_stuck_queue_pins_sockets_that_no_process_owns(queue_lab: Fleet)
     assert await owned(queue_lab) < 50
     sent, waiting = await backlog(queue_lab)
     assert waiting > 2000
-    assert await backlog(queue_lab) == (sent, waiting)
+    later = await backlog(queue_lab)
+    assert later[0] == sent, "nothing leaves it"
+    assert later[1] >= waiting, "the host's own packets may join it"
     await faults.heal(queue_lab, "stuck-queue")
     assert await used(queue_lab) < before + 50
     assert (await backlog(queue_lab))[1] == 0
