@@ -34,10 +34,10 @@ load() {
 
 # Wait for at most half a minute until a condition, as a line of shell, holds.
 becomes() {
-    tries=300
+    tries=150
     until eval "$1"; do
         tries=$((tries - 1))
         [ $tries -gt 0 ] || { echo "it did not become so: $1" >&2; return 1; }
-        sleep 0.1
+        sleep 0.2
     done
 }
