@@ -6,9 +6,10 @@ host ran. Time goes in steps that matter: past a lease and the host's own deadli
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from bot.core import approval
 from bot.core.approval import FINAL, Decision, Moved, Record, Result, State, moment, stamp
@@ -52,8 +53,7 @@ class Code:
     host_remembers: bool = True
 
 
-@dataclass(frozen=True)
-class Replica:
+class Replica(NamedTuple):
     """One process of the bot, at idle, owns, logged or sent: it may be paused between any two steps."""
 
     at: str = "idle"
@@ -62,8 +62,7 @@ class Replica:
     command: int = -1
 
 
-@dataclass(frozen=True)
-class World:
+class World(NamedTuple):
     """Everything at one moment. `sound` is the oracle's judgement of the last claim."""
 
     record: Record
@@ -100,13 +99,13 @@ class World:
     def approvals(self) -> set[str]:
         return {name for name in self.clicked if name != REQUESTER and (self.bob or name != "bob")}
 
-    def put(self, who: int, replica: Replica, **fields: object) -> "World":
+    def put(self, who: int, replica: Replica, **fields: Any) -> "World":
         replicas = tuple(replica if index == who else other for index, other in enumerate(self.replicas))
-        return replace(self, replicas=replicas, **fields)  # type: ignore[arg-type]
+        return self._replace(replicas=replicas, **fields)
 
-    def command(self, index: int, state: str, **fields: object) -> "World":
+    def command(self, index: int, state: str, **fields: Any) -> "World":
         one = (self.commands[index][0], state)
-        return replace(self, commands=(*self.commands[:index], one, *self.commands[index + 1 :]), **fields)  # type: ignore[arg-type]
+        return self._replace(commands=(*self.commands[:index], one, *self.commands[index + 1 :]), **fields)
 
 
 Step = tuple[str, World]
@@ -133,28 +132,28 @@ def _people(world: World, code: Code) -> Iterator[Step]:
         if isinstance(decision, Moved):
             voted = decision.record.state is not State.EXPIRED
             clicked = world.clicked | {name} if voted else world.clicked
-            yield f"{name} clicks", replace(world, record=decision.record, clicked=clicked)
+            yield f"{name} clicks", world._replace(record=decision.record, clicked=clicked)
     denied = approval.deny(world.record, world.standing("carol"), "no", world.ground())
     if isinstance(denied, Moved):
-        yield "carol denies", replace(world, record=denied.record)
+        yield "carol denies", world._replace(record=denied.record)
     revoked = approval.revoke(world.record, world.standing("bob"), world.ground())
     if isinstance(revoked, Moved):
-        yield "bob takes it back", replace(world, record=revoked.record, clicked=world.clicked - {"bob"})
+        yield "bob takes it back", world._replace(record=revoked.record, clicked=world.clicked - {"bob"})
 
 
 def _circumstances(world: World, code: Code) -> Iterator[Step]:
     if world.bob and world.record.state not in FINAL:
-        yield "bob leaves", replace(world, bob=False)
+        yield "bob leaves", world._replace(bob=False)
     if not world.halted:
-        yield "the kill switch is set", replace(world, halted=True)
+        yield "the kill switch is set", world._replace(halted=True)
     if world.value == "before":
-        yield "somebody changes the host", replace(world, value="drifted")
+        yield "somebody changes the host", world._replace(value="drifted")
     if world.steps < len(STEPS):
         later = world.now + timedelta(seconds=STEPS[world.steps])
-        yield "time passes", replace(world, now=later, steps=world.steps + 1)
+        yield "time passes", world._replace(now=later, steps=world.steps + 1)
     expired = approval.expire(world.record, world.now)
     if isinstance(expired, Moved):
-        yield "it expires", replace(world, record=expired.record)
+        yield "it expires", world._replace(record=expired.record)
 
 
 def _replica(world: World, code: Code, who: int) -> Iterator[Step]:
@@ -183,7 +182,7 @@ def _claim(world: World, code: Code, who: int) -> Iterator[Step]:
     record = decision.record
     if record.state is not State.CLAIMED:
         kept = world.clicked & {vote.person for vote in record.votes}
-        yield f"{who} may not claim", replace(world, record=record, clicked=kept)
+        yield f"{who} may not claim", world._replace(record=record, clicked=kept)
         return
     in_time = world.now < moment(record.change.expires)
     sound = len(world.approvals()) >= NEEDED and in_time and not world.halted
@@ -193,7 +192,7 @@ def _claim(world: World, code: Code, who: int) -> Iterator[Step]:
 def _intent(world: World, code: Code, who: int) -> Iterator[Step]:
     replica = world.replicas[who]
     until = world.now + timedelta(seconds=60)
-    logged = replace(replica, at="logged", until=until)
+    logged = replica._replace(at="logged", until=until)
     if not code.writes_intent_first:
         yield f"{who} skips the intent", world.put(who, logged)
         return
@@ -216,7 +215,7 @@ def _send(world: World, code: Code, who: int) -> Iterator[Step]:
         raise Violation("I3: sent before the intent was durable")
     if world.halted:
         raise Violation("I8: sent after the kill switch was set")
-    sent = replace(replica, at="sent", command=len(world.commands))
+    sent = replica._replace(at="sent", command=len(world.commands))
     yield f"{who} sends", world.put(who, sent, commands=(*world.commands, (replica.until, "flying")))
 
 
@@ -228,7 +227,7 @@ def _settle(world: World, code: Code, who: int, result: Result, words: str) -> I
 def _recovery(world: World, code: Code) -> Iterator[Step]:
     lapsed = code.lapse(world.record, world.now)
     if isinstance(lapsed, Moved):
-        yield "the lease is over", replace(world, record=lapsed.record)
+        yield "the lease is over", world._replace(record=lapsed.record)
     if world.record.state is State.UNKNOWN and not world.running():  # reading takes the host's lock
         result = Result(State.DONE, "4096", READ) if world.ran else _not_applied(world)
         decision = code.resolve(world.record, result, world.now)
@@ -246,7 +245,7 @@ def _honest(world: World, decision: Decision) -> World:
         raise Violation("I6: done, and the host never ran it")
     if isinstance(decision, Moved) and state in {State.FAILED, State.STALE} and (world.ran or world.running()):
         raise Violation("I6: said to be not applied, and it was")
-    return replace(world, record=decision.record)
+    return world._replace(record=decision.record)
 
 
 def _host(world: World, code: Code) -> Iterator[Step]:
@@ -279,35 +278,43 @@ def _finished(world: World, index: int) -> World:
     return world.command(index, "ran", ran=1, value="after")
 
 
-def explore(code: Code, limit: int = 1_000_000) -> dict[tuple[object, ...], list[tuple[object, ...]]]:
+Key = tuple[object, ...]
+
+
+@dataclass
+class Worlds:
+    """Every world that was reached, by number: its key, and the worlds that it leads to."""
+
+    keys: list[Key]
+    leads: list[list[int]]
+
+
+def explore(code: Code, limit: int = 1_000_000) -> Worlds:
     """Every world that can be reached, and which lead to which. Raises Violation with the shortest way to it."""
     start = begin()
-    ways: dict[tuple[object, ...], tuple[tuple[object, ...] | None, str]] = {start.key(): (None, "")}
-    leads: dict[tuple[object, ...], list[tuple[object, ...]]] = {}
+    numbers = {start.key(): 0}  # a key is large and hashed anew at each look: one look a step
+    ways: list[tuple[int, str]] = [(-1, "")]
+    leads: list[list[int]] = []
     todo = deque([start])
     while todo and len(ways) < limit:
-        world = todo.popleft()
-        here = world.key()
-        leads[here] = []
+        world, here, ends = todo.popleft(), len(leads), []
         try:
             for name, after in successors(world, code):
-                key = after.key()
-                leads[here].append(key)
-                if key not in ways:
-                    ways[key] = (here, name)
+                number = numbers.setdefault(after.key(), len(ways))
+                ends.append(number)
+                if number == len(ways):
+                    ways.append((here, name))
                     todo.append(after)
         except Violation as violation:
             violation.way = _way(ways, here)
             raise
-    return leads
+        leads.append(ends)
+    return Worlds(list(numbers), leads)
 
 
-def _way(
-    ways: Mapping[tuple[object, ...], tuple[tuple[object, ...] | None, str]], key: tuple[object, ...]
-) -> tuple[str, ...]:
+def _way(ways: Sequence[tuple[int, str]], number: int) -> tuple[str, ...]:
     names: list[str] = []
-    before: tuple[object, ...] | None = key
-    while before is not None:
-        before, name = ways[before]
+    while number >= 0:
+        number, name = ways[number]
         names.append(name)
     return tuple(reversed(names[:-1]))

@@ -49,8 +49,8 @@ def claim(
     `lease` seconds, with as many more as the plan takes; keep `record.fence` for `intent`, `settle` and `release`.
     """
     turn = Turn(record, Act.CLAIM, f"system:{owner}", ground.now)
-    if turn.late:
-        return turn.refuse(turn.late)
+    if late := turn.late:
+        return turn.refuse(late)
     if turn.over:
         return turn.expire()
     if why := _not_now(record, ground):
@@ -133,16 +133,16 @@ def resolve_unknown(record: Record, result: Result, now: datetime) -> Decision:
 def still_unknown(record: Record, why: str, now: datetime) -> Decision:
     """The host was asked and its outcome is still not known: say why, for the human who may have to look."""
     turn = Turn(record, Act.WONDER, "system:reconcile", now)
-    if turn.late:
-        return turn.refuse(turn.late)
+    if late := turn.late:
+        return turn.refuse(late)
     return turn.move(State.UNKNOWN, {}, reason=why)
 
 
 def note_effect(record: Record, effect: Effect, note: str, now: datetime, *, follow_up: str | None = None) -> Decision:
     """Say what became of the symptom, and which change is proposed as the next step."""
     turn = Turn(record, Act.NOTE, f"system:{record.owner}", now)
-    if turn.late:
-        return turn.refuse(turn.late)
+    if late := turn.late:
+        return turn.refuse(late)
     data = {"effect": effect.value, "note": note, "follow_up": follow_up}
     fields = {"effect": effect, "effect_note": note, "follow_up": follow_up or record.follow_up}
     return turn.move(State.DONE, data, reason=record.reason, **fields)
@@ -151,8 +151,8 @@ def note_effect(record: Record, effect: Effect, note: str, now: datetime, *, fol
 def mark_reverted(record: Record, by: str, now: datetime) -> Decision:
     """The inverse, a change of its own with id `by`, is done: this one is no longer in force."""
     turn = Turn(record, Act.REVERT, f"system:{record.owner}", now)
-    if turn.late:
-        return turn.refuse(turn.late)
+    if late := turn.late:
+        return turn.refuse(late)
     return turn.move(State.REVERTED, {"by": by}, reason=f"reverted by change {by}", reverted_by=by)
 
 

@@ -127,7 +127,7 @@ class Result:
 
 def stamp(moment: datetime) -> str:
     """UTC, RFC 3339, whole seconds: how records and events write a time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def moment(text: str) -> datetime:

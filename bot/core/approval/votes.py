@@ -52,8 +52,8 @@ def propose(change: Change, ground: Ground, *, asker: str, run: str = "") -> Dec
 def approve(record: Record, standing: Standing, ground: Ground) -> Decision:
     """Cast one vote. APPROVED with the last vote that is needed; EXPIRED when the time is over."""
     turn = Turn(record, Act.APPROVE, standing.actor.key, ground.now)
-    if turn.late:
-        return turn.refuse(turn.late)
+    if late := turn.late:
+        return turn.refuse(late)
     if turn.over:
         return turn.expire()
     asked = still_asked(turn, ground)
@@ -80,8 +80,8 @@ def approve(record: Record, standing: Standing, ground: Ground) -> Decision:
 def deny(record: Record, standing: Standing, reason: str, ground: Ground) -> Decision:
     """Deny by one eligible approver, or withdrawal by the requester: final until the change is claimed."""
     turn = Turn(record, Act.DENY, standing.actor.key, ground.now)
-    if turn.late:
-        return turn.refuse(turn.late)
+    if late := turn.late:
+        return turn.refuse(late)
     allowed = access.eligible(ground.policy, record.groups, standing)
     who = access.person(ground.policy, standing.actor) or turn.actor
     if isinstance(allowed, Denied) and (standing.fault or who not in requesters(record, ground.policy)):
@@ -93,8 +93,8 @@ def deny(record: Record, standing: Standing, reason: str, ground: Ground) -> Dec
 def revoke(record: Record, standing: Standing, ground: Ground) -> Decision:
     """Take one's own vote back, until the change is claimed. The state returns to PENDING."""
     turn = Turn(record, Act.REVOKE, standing.actor.key, ground.now)
-    if turn.late:
-        return turn.refuse(turn.late)
+    if late := turn.late:
+        return turn.refuse(late)
     who = access.person(ground.policy, standing.actor) or turn.actor
     votes = tuple(vote for vote in record.votes if vote.person != who and vote.actor != turn.actor)
     if len(votes) == len(record.votes):
