@@ -4,12 +4,12 @@ A little at a time: one transaction takes one day of a few series, and between t
 change has its turn. Nothing depends on having been called before: what an interrupted call left, the next one does.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 
-from sqlalchemy import ColumnElement, Table, delete, exists, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, delete, exists, func, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.adapters.store import rows
@@ -31,18 +31,31 @@ Aged = tuple[int, int]
 """A series' number, and the begin (microseconds) of the oldest day of which it has points that are too fine."""
 
 
+Old = tuple[str, Table, ColumnElement[bool]]
+"""What it is called, where it is, and which rows of it are too old."""
+
+
 async def thin(line: Line, keep: Retention, now: datetime) -> Mapping[str, int]:
     """See `History.thin`."""
     gone = {"measures": await _measures(line, keep, now)}
-    for name, table, old in _old(keep, now):
-        gone[name] = await _drop(line, keep, table, old)
-    gone["visits"] = await _visits(line, keep, now)
+    old = [*_old(keep, now), *[part async for part in _visits(line, keep, now)], *_memory(keep, now)]
+    gone.update(dict.fromkeys((name for name, _table, _which in old), 0))
+    gone.setdefault("visits", 0)
+    for name, table, which in await _there(line, old):
+        gone[name] += await _drop(line, keep, table, which)
     gone["digests"] = await _digests(line, keep, now)
-    gone["memory"] = await _memory(line, keep, now)
     return gone
 
 
-def _old(keep: Retention, now: datetime) -> Iterator[tuple[str, Table, ColumnElement[bool]]]:
+async def _there(line: Line, old: Sequence[Old]) -> Sequence[Old]:
+    """Those of which there is anything: one look at all of them, so that most calls keep no writer waiting."""
+    looks = [select(literal(1)).select_from(table).where(which).exists() for _name, table, which in old]
+    async with line.read_past() as connection:
+        found = (await connection.execute(select(*(look.label(f"l{n}") for n, look in enumerate(looks))))).one()
+    return [part for part, there in zip(old, found, strict=True) if there]
+
+
+def _old(keep: Retention, now: datetime) -> Iterator[Old]:
     year, over = _before(now, keep.fires), tables.faults.c.stage.in_([stage.value for stage in OVER])
     yield "faults", tables.faults, over & (tables.faults.c.ended < _before(now, keep.faults))
     yield "fires", tables.fires, tables.fires.c.due < year
@@ -66,31 +79,30 @@ async def _drop(line: Line, keep: Retention, table: Table, old: ColumnElement[bo
     return gone
 
 
-async def _memory(line: Line, keep: Retention, now: datetime) -> int:
+def _memory(keep: Retention, now: datetime) -> Iterator[Old]:
     """Small values of messages and runs, kind by kind: what stays is not even looked at."""
-    value, gone = small.memory.c, 0
+    value = small.memory.c
     for kind in PASSING:
-        gone += await _drop(line, keep, small.memory, (value.kind == kind) & (value.at < _before(now, keep.fires)))
-    return gone
+        yield "memory", small.memory, (value.kind == kind) & (value.at < _before(now, keep.fires))
 
 
-async def _visits(line: Line, keep: Retention, now: datetime) -> int:
+async def _visits(line: Line, keep: Retention, now: datetime) -> AsyncIterator[Old]:
     """Visits are kept by sweep and time: one range of the primary key for each sweep, never a scan."""
-    gone, name, column = 0, None, tables.visits.c.sweep
+    name, column = None, tables.visits.c.sweep
     while True:
         following = select(func.min(column)).where(column > name) if name is not None else select(func.min(column))
         async with line.read_past() as connection:
             name = (await connection.execute(following)).scalar()
         if name is None:
-            return gone
-        gone += await _drop(
-            line, keep, tables.visits, (column == name) & (tables.visits.c.at < _before(now, keep.visits))
-        )
+            return
+        yield "visits", tables.visits, (column == name) & (tables.visits.c.at < _before(now, keep.visits))
 
 
 async def _digests(line: Line, keep: Retention, now: datetime) -> int:
     """A run is known for longer than what was told of it."""
     old = (tables.fires.c.due < _before(now, keep.visits)) & tables.fires.c.digest.is_not(None)
+    if not await _there(line, [("digests", tables.fires, old)]):
+        return 0
     async with line.alone() as connection:
         return (await connection.execute(update(tables.fires).where(old).values(digest=None))).rowcount
 
