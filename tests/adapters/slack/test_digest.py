@@ -17,7 +17,7 @@ from bot.core.report import Severity, Status
 from bot.core.sweep import Pause, Silence
 from bot.engine.sweep_ports import Board, Lined
 from tests.adapters.slack.naughty import NAUGHTY, markup_left
-from tests.adapters.slack.stage import NOW, SWEEP, digest, finding, host, item, report, sick, still
+from tests.adapters.slack.stage import NOW, SWEEP, digest, finding, host, item, place, report, sick, still
 
 KEY = "sweep:nightly:2030-05-13T09:00:00Z"
 
@@ -123,11 +123,10 @@ def test_a_first_sweep_is_not_compared() -> None:
     assert "as at the last sweep" in parent(digest(before=digest().hosts))
 
 
+EVERYWHERE = tuple(place(f"node-{n}.rack-{n % 9}.example") for n in range(200))
 CROWD = digest(
     items=tuple(
-        item(news, *(f"node-{n}.rack-{n % 9}.example" for n in range(200)), id=f"f{number}", title="t" * 140)
-        for news in News
-        for number in range(25)
+        item(news, id=f"f{number}", title="t" * 140, places=EVERYWHERE) for news in News for number in range(25)
     ),
     open=tuple(still(*(f"node-{n}" for n in range(200)), id=f"o{number}", title="o" * 140) for number in range(60)),
     blind=tuple(
