@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from bot.core.probe import Facts, ParseError, Probe, Reading, Seen
+from bot.core.probe import Facts, Gather, ParseError, Probe, Reading, Seen
 from bot.core.text import neutral
-from bot.probes._text import SHOW_NETNS, insist, need, split_netns
+from bot.probes._text import insist, need, split_netns
 
 SHOWN = 50
 RUNTIMES = ("cni-", "ns-")
@@ -39,7 +39,7 @@ class VethsFacts(Facts):
     """The host's ends of veth pairs."""
 
     total: int
-    """Veth ends in the host's own namespace."""
+    """Veth ends in the host's own namespace; 0 also where no namespace has a name, for then nobody counts them."""
     deserted: int
     """Those whose other end is in a named namespace that no process is in."""
     by_runtime: int
@@ -48,9 +48,21 @@ class VethsFacts(Facts):
     """Deserted ones, a few at most, those of runtimes first."""
 
 
+# Where no namespace has a name, it does not matter where wires lead. Only mounts of namespaces are worth reading.
+GATHER = Gather(
+    ("/proc/self/mountinfo",),
+    skips="^[0-9]+ [0-9]+ [0-9]+:[0-9]+ .* - ([^n ]|n[^s ]|ns[^f ])[^ ]* ",
+    awk=r"""
+function veths(   k, path) {
+  spaces(); path = "/proc/self/mountinfo"
+  for (k = 1; k <= ROWS[path]; k++) if (ROW[path, k] ~ /\/netns\/.* - nsfs /) { ask("named"); return }
+  say("")
+}
+""",
+)
+
 SCRIPT = (
-    SHOW_NETNS
-    + r"""
+    r"""
 # by its path: a busybox sh has an ip of its own, which knows no types
 for ip in /usr/sbin/ip /sbin/ip /usr/bin/ip /bin/ip; do [ ! -x $ip ] || break; done
 [ -x $ip ] || { echo "ip: not found" >&2; exit 127; }
@@ -116,4 +128,5 @@ PROBE = Probe(
     root=True,
     max_bytes=1_048_576,
     after=("netns",),
+    gather=GATHER,
 )
