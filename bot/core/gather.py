@@ -123,7 +123,12 @@ FILES = r"""files_of() { # patterns, net/NAME and pid/NAME among them; puts the 
   set +f
   for file in $ofall; do files="$files$(printf " %s/$file" /proc/[0-9]*)"; done
 }
+sizes() { # of every descriptor table, as lines of /proc/sizes: one by ls tells them with the namespaces
+  if [ -n "$SIZES" ]; then printf '%s\n' "$SIZES"; else stat -c '/proc/sizes:%s %n' $(printf ' %s/fd' /proc/[0-9]*); fi
+}
 """
+SIZES = "sizes"
+"""For `Gather.more`: how many descriptors every process has, as `/proc/sizes:NUMBER /proc/PID/fd`."""
 
 ALONE = (
     FILES

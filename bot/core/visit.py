@@ -28,7 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 from typing import Any
 
-from bot.core.gather import NOTHING
+from bot.core.gather import NOTHING, SIZES
 from bot.core.probe import SAMPLES, Probe, Sampling
 from bot.core.visit_shell import GATHER, HEAD, LIB, TRAY
 
@@ -157,7 +157,8 @@ def _tray(probes: Sequence[Probe[Any]], plan: Sequence[tuple[int, Sequence[Probe
     """Try them together: all, or without root those that need none."""
     begin = ["now; began=$cs last=$cs\n"]
     if any(map(_wants_namespaces, probes)):
-        begin.append('namespaces "$self"\n')
+        sized = any(probe.gather.more == SIZES for probe in probes if probe.gather)
+        begin.append(f'sized={"yes" if sized else ""}\nnamespaces "$self"\n')
     seconds, size = _together(probes, window)
     texts = []
     for root in (True, False):

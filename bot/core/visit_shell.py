@@ -21,23 +21,28 @@ wait_until() {
 }
 """
 
-# One ls for all links; a link that cannot be read prints no arrow.
+# One ls for all links and, where they are wanted, for the sizes of the descriptor tables (told since Linux 6.2).
+# A link that cannot be read prints no arrow. Nothing but numbers and these paths gets into what is evaluated.
 _NETNS = r"""namespaces() { # puts them into $NETNS, for a shell that is process $1
-  found=$(ls -ln $(printf ' %s/ns/net' /proc/[0-9]*) | awk -v self="$1" -v most="MOST" '
+  NETNS= NETNS_TOTAL=0 NETNS_SELF= NETNS_UNREAD=
+  tables=; [ -z "$sized" ] || tables=$(printf ' %s/fd' /proc/[0-9]*)
+  eval "$(ls -lnd $(printf ' %s/ns/net' /proc/[0-9]*) $tables | awk -v self="$1" -v most="MOST" '
     $NF ~ /^net:\[[0-9]+\]$/ {
       split($(NF - 2), part, "/"); pid = part[3] + 0; id = substr($NF, 6, length($NF) - 6)
       if (!(id in least)) { total++; least[id] = pid } else if (pid < least[id]) least[id] = pid
       count[id]++; if (pid == self) own = id
       next
     }
-    $NF ~ /^\/proc\/[0-9]+\/ns\/net$/ { split($NF, part, "/"); if (unread++ < 50) pids = pids part[3] " " }
+    $NF ~ /^\/proc\/[0-9]+\/ns\/net$/ { split($NF, part, "/"); if (unread++ < 50) pids = pids part[3] " "; next }
+    $NF ~ /^\/proc\/[0-9]+\/fd$/ { table[++tables] = $5 + 0 " " $NF }
     END {
-      print total + 0; print own; print pids
+      print "NETNS_TOTAL=" total + 0 " NETNS_SELF=" own " NETNS_UNREAD=\047" pids "\047"; printf "NETNS=\047"
       for (id in least) if (shown++ < most) print id, least[id], count[id]
-    }')
-  NETNS_TOTAL=${found%%"$nl"*}; found=${found#*"$nl"}
-  NETNS_SELF=${found%%"$nl"*}; found=${found#*"$nl"}
-  NETNS_UNREAD=${found%%"$nl"*}; NETNS=${found#*"$nl"}
+      printf "\047\nSIZES=\047"
+      for (i = 1; i <= tables; i++) print "/proc/sizes:" table[i]
+      print "\047"
+    }')"
+  NETNS=${NETNS%"$nl"} SIZES=${SIZES%"$nl"}
   export NETNS NETNS_TOTAL NETNS_SELF NETNS_UNREAD
 }
 """.replace("MOST", str(MAX_NETNS))
@@ -72,7 +77,8 @@ one() { # a section among others in one shell, without caps of its own; what end
   said=$(
     exec 4>&1 >&3 3>&- 6>&-
     eval "unset mark name word idle script said code told program run whole begun gathers awk_lib awk_$1 begun_$1 \
-      plan_$1 files each ofall file found n up up_frac cs rest due left frac began last nl${nl}set --$nl$script"
+      plan_$1 sized SIZES tables files each ofall file found n up up_frac cs rest due left frac began last nl${nl}set --
+      $script"
   ) || return
   finish "$1"
   [ -z "$said" ] || {
@@ -98,7 +104,7 @@ sample() { # number, patterns, lines to skip, more lines, names that gather, nam
 
 HEAD = r"""PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 export PATH LC_ALL
-unset ENV BASH_ENV CDPATH GREP_OPTIONS POSIXLY_CORRECT IFS
+unset ENV BASH_ENV CDPATH GREP_OPTIONS POSIXLY_CORRECT IFS SIZES sized
 exec 3>&1 </dev/null 2>/dev/null
 eval "$lib"
 watched() { # seconds script: where there is no timeout(1), or busybox's, which keeps the pipes open for another second

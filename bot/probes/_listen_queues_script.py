@@ -10,8 +10,9 @@ from bot.probes._text import need
 MATTERS = 12
 """Where no more connections than this are there or were ever made, and none was ever dropped, no queue can be worth a
 look: backlogs below 16 are tiny by design, and 13 is what nearly fills one of 16."""
-HEAD = 1_000
-"""Bytes of a table that are read at first, of all by one program: its title, and some five sockets."""
+HEAD = 440
+"""Bytes of a table that are read at first, of all by one program: its title, a listener, and the state of what stands
+behind it, in either family. For each further row the kernel walks on in the machine's whole table of connections."""
 
 GATHER = Gather(
     ("net/netstat",),

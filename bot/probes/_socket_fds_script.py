@@ -4,6 +4,7 @@
 holds what it found against the kernel's lists, and looks further only where something is left over.
 """
 
+from bot.core.gather import SIZES
 from bot.core.probe import Gather
 from bot.probes._text import need
 
@@ -16,7 +17,7 @@ SHOWN = 128
 # A kernel before 6.2 gives no sizes: then every table is walked. `spare` is how many TCP sockets are in no list at all.
 GATHER = Gather(
     ("net/sockstat", "net/sockstat6", "pid/stat"),
-    more="stat -c '/proc/sizes:%s %n' $(printf ' %s/fd' /proc/[0-9]*)",
+    more=SIZES,
     awk=r"""
 function socket_fds(   i, k, pid, size, told, path, now, fat, left, word, inuse, alloc) {
   processes()

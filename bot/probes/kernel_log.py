@@ -125,7 +125,7 @@ complaints='
       count[key]++; last[key] = time; shown[key] = text; at[key] = NR
     }
     END {
-      if (none) exit 1
+      if (none || some && !NR) exit 1
       if (!NR) print source " "
       least = 0
       if (n > MOST) { # the newest ones
@@ -138,7 +138,8 @@ complaints='
       }
     }'
 # one system call for the whole log, where this dmesg knows it, instead of one for each line
-{ dmesg -S 2>/dev/null || dmesg || echo "!"; } | awk -v source=dmesg "$complaints" && exit
+dmesg -S 2>/dev/null | awk -v source=dmesg -v some=yes "$complaints" && exit
+{ dmesg || echo "!"; } | awk -v source=dmesg "$complaints" && exit
 command -v journalctl >/dev/null || exit 1
 { journalctl -k -b -q --no-pager -o short-monotonic || echo "!"; } | awk -v source=journal "$complaints"
 """.replace("ROUGH", _ROUGH).replace("MOST", str(MOST))

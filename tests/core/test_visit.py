@@ -422,7 +422,7 @@ def test_each_of_several_sections_is_told_once_though_it_was_asked_again(shell) 
 
 def test_variables_of_the_collector_are_not_those_of_a_section(shell) -> None:
     names = "mark name script said status errors line n up up_frac cs rest nl told lib asks steps program cap alone "
-    names += "guessed at dir word idle"
+    names += "guessed at dir word idle sized SIZES tables"
     seen = probe("seen", f'for v in {names}; do eval "echo $v=\\$$v"; done; echo "$#"')
     outcomes = visit(shell, seen, OK)
     assert text_of(outcomes["seen"]) == "".join(f"{name}=\n" for name in names.split()) + "0\n"

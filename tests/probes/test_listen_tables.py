@@ -17,14 +17,16 @@ TITLE = (
 ESTABLISHED, HALF_OPEN = "01", "03"
 
 
-def table(rows: Sequence[int | str]) -> str:
+ADDRESSES = {4: ("0100007F", "00000000"), 6: ("00000000000000000000000001000000", "0" * 32)}
+
+
+def table(rows: Sequence[int | str], family: int = 4) -> str:
     """As the kernel prints it: a number is a listener at which so many wait, a word the state of something else."""
     lines = [TITLE]
+    here, there = ADDRESSES[family]
     for slot, row in enumerate(rows):
         state, waiting = ("0A", row) if isinstance(row, int) else (row, 7)
-        line = (
-            f"{slot:4}: 0100007F:0050 00000000:0000 {state} 00000000:{waiting:08X} 00:00000000 00000000     0        0 "
-        )
+        line = f"{slot:4}: {here}:0050 {there}:0000 {state} 00000000:{waiting:08X} 00:00000000 00000000     0        0 "
         lines.append((line + "4711 1 0000000083452a38 100 0 0 10 0").ljust(149) + "\n")
     return "".join(lines)
 
@@ -62,6 +64,16 @@ def test_a_queue_is_found_among_listeners_and_never_among_connections(shell: Seq
     assert dict(zip(CASES, crowded(shell, 13, *paths), strict=True)) == {
         name: told for name, (_, told) in CASES.items()
     }
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("behind", [ESTABLISHED, 0])
+def test_the_head_of_a_table_is_enough_for_one_listener(family: int, behind: int | str, tmp_path: Path) -> None:
+    (tmp_path / "table").write_text(table([3, behind, *[ESTABLISHED] * 9], family))
+    ask = 'nl="\n"\n' + TABLES + 'heads "$1"; echo "$heads"'
+    done = subprocess.run(["sh", "-c", ask, "sh", tmp_path / "table"], capture_output=True, text=True, check=True)
+    told = dict(word.split("=") for word in done.stdout.split())
+    assert told[str(tmp_path / "table")] == ("3" if behind == ESTABLISHED else "more")
 
 
 @pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS.keys())
