@@ -4,6 +4,7 @@ The disk is the upper layer of an overlay of the machine's `/`: only what differ
 and outlives a reboot of the host, as a disk does.
 """
 
+import functools
 import os
 import secrets
 import subprocess
@@ -134,6 +135,7 @@ def _settings(service: Service) -> str:
     return "".join(f"{key}='{value}'\n" for key, value in {"COMMAND": command, **service.settings}.items())
 
 
+@functools.cache  # one sshd for all hosts
 def _penalties() -> str:
     """OpenSSH 9.8 and later shut out an address after failed logins; older ones do not know the word."""
     line = "PerSourcePenalties no\n"
