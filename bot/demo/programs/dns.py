@@ -6,7 +6,6 @@ Usage: dns.py ADDRESS.
 import signal
 import socket
 import sys
-from pathlib import Path
 
 FOUND = socket.inet_aton("192.0.2.80")
 
@@ -24,7 +23,8 @@ def reply(question: bytes) -> bytes:
 
 def main(address: str) -> None:
     """Answer for ever."""
-    Path("/proc/self/comm").write_text("dns")
+    with open("/proc/self/comm", "w") as comm:  # a start without pathlib takes two thirds of the time
+        comm.write("dns")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind((address, 53))

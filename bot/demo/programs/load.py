@@ -14,7 +14,6 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 PATIENCE = 5.0  # seconds for one connection
 MUCH = 4000  # bytes of one thing said: more than a packet
@@ -235,7 +234,7 @@ def greed(group: str, program: str, on: str, off: str) -> None:
 
     The program's processes are put there also when they are started anew. Nobody goes before us but who is real-time.
     """
-    place = Path(group) / "cgroup.procs"
+    place = f"{group}/cgroup.procs"
     children = []
     try:
         for processor in list(os.sched_getaffinity(0)) * CROWD:
@@ -245,22 +244,28 @@ def greed(group: str, program: str, on: str, off: str) -> None:
             children.append(child)
         ready()
         while True:
-            for path in Path("/proc").glob("[0-9]*/comm"):
-                with contextlib.suppress(OSError):
-                    if path.read_text().startswith(program):
-                        place.write_text(path.parent.name)
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as comm:
+                    if comm.read().startswith(program):
+                        enter(place, int(pid))
             time.sleep(1.0)
     finally:
         for child in children:
             os.kill(child, signal.SIGKILL)
 
 
-def burn(place: Path, processor: int, on: float, off: float) -> None:
+def enter(place: str, pid: int) -> None:
+    """Put a process into a control group."""
+    with open(place, "w") as group:
+        group.write(str(pid))
+
+
+def burn(place: str, processor: int, on: float, off: float) -> None:
     """Be a child that burns and rests in step with the others, for ever."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setpriority(os.PRIO_PROCESS, 0, -20)
     os.sched_setaffinity(0, [processor])
-    place.write_text(str(os.getpid()))
+    enter(place, os.getpid())
     while True:
         if time.monotonic() % (on + off) >= on:
             time.sleep(on + off - time.monotonic() % (on + off))

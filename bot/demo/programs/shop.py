@@ -9,7 +9,6 @@ import socket
 import sys
 import time
 from collections import deque
-from pathlib import Path
 from types import FrameType
 
 BACKLOG = 4096  # what it asks for; the kernel gives min(this, net.core.somaxconn of its namespace)
@@ -70,7 +69,8 @@ def gone(customer: socket.socket) -> bool:
 
 def main(port: int, per_second: float) -> None:
     """Serve for ever."""
-    Path("/proc/self/comm").write_text("shop")
+    with open("/proc/self/comm", "w") as comm:  # a start without pathlib takes two thirds of the time
+        comm.write("shop")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     shop = Shop(port)
     signal.signal(signal.SIGHUP, shop.on_hangup)
