@@ -61,7 +61,9 @@ async def test_pressure_is_told_before_the_end_and_a_raise_buys_time(here: Desk)
         record = await here.carry(offered(report, "tcp-memory-pressure", "sysctl.set"))
         # the senders go on, so the pressure may come back at once: it is a stopgap and says so
         assert record.state is State.DONE, record
-        assert record.effect in (Effect.RESOLVED, Effect.PERSISTS), record
+        # SSH needs that memory as well: a look that broke off knows nothing, and says why
+        looked = record.effect in (Effect.RESOLVED, Effect.PERSISTS)
+        assert looked or (record.effect is Effect.UNKNOWN and "broke off" in record.effect_note), record
         assert (await limits(here.fleet))[2] > most
     await here.fleet.sh("mem-1", f'sysctl -w net.ipv4.tcp_mem="{low} {pressure} {most}"')
 
