@@ -20,13 +20,14 @@ from tests.fakes.approval import ALICE, BOB, CAROL, change, proposed, slack
 from tests.fakes.clock import FakeClock
 from tests.fakes.places import let_others_in
 
-SPAWN = multiprocessing.get_context("spawn")
+APART = multiprocessing.get_context("forkserver")  # none has anything of this process, and all is imported once
+APART.set_forkserver_preload(["tests.adapters.store.hammer"])
 GROUP, USERS = 54321, (54322, 54323)
 PEOPLE = (slack(ALICE), slack(BOB), slack(CAROL))
 
 
 def together(jobs: Sequence[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
-    workers = [SPAWN.Process(target=target, args=args) for target, args in jobs]
+    workers = [APART.Process(target=target, args=args) for target, args in jobs]
     for worker in workers:
         worker.start()
     end = time.monotonic() + PATIENCE
@@ -62,7 +63,7 @@ async def outcome(state: Path) -> tuple[Sequence[Record], Counter[str]]:
 
 
 def hammer(state: Path, ids: Sequence[str], people: Sequence[Any], uids: Sequence[int]) -> Counter[str]:
-    gate, out = SPAWN.Barrier(len(people)), SPAWN.Queue()
+    gate, out = APART.Barrier(len(people)), APART.Queue()
     together([(approver, (state, ids, me, PEOPLE, gate, out, uid)) for me, uid in zip(people, uids, strict=True)])
     said: Counter[str] = Counter()
     for _ in people:
@@ -100,7 +101,7 @@ async def test_both_votes_of_two_approvers_at_once_count(tmp_path: Path) -> None
 
 async def test_no_update_of_several_processes_is_lost(tmp_path: Path) -> None:
     await propose(tmp_path / "state", [proposed()])
-    gate = SPAWN.Barrier(3)
+    gate = APART.Barrier(3)
     together([(counter, (tmp_path / "state", "c0ffee01", 60, gate, 0)) for _ in range(3)])
     ((record,), kinds) = await outcome(tmp_path / "state")
     assert record.fence == 180
@@ -108,7 +109,7 @@ async def test_no_update_of_several_processes_is_lost(tmp_path: Path) -> None:
 
 
 async def test_a_store_that_several_processes_begin_at_once_is_one_store(tmp_path: Path) -> None:
-    gate = SPAWN.Barrier(4)
+    gate = APART.Barrier(4)
     together([(counter, (tmp_path / "state", "nothing", 0, gate, 0)) for _ in range(4)])
     records, kinds = await outcome(tmp_path / "state")
     assert (list(records), kinds) == ([], Counter({"LogOpened": 1}))
