@@ -42,7 +42,11 @@ class Place:
 
 
 def prepare(state: Path) -> Place:
-    """Make the state directory (0700) unless it is there. Raises ConfigError when it cannot be used."""
+    """Make the state directory (0700) unless it is there. Raises ConfigError when it cannot be used.
+
+    Of one that is shared this process makes files for its group from now on, whatever its umask said: SQLite gives its
+    journal files their mode only after it made them, and another user who comes in between finds them closed.
+    """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = state.stat().st_mode
@@ -51,6 +55,8 @@ def prepare(state: Path) -> Place:
     if mode & stat.S_IWOTH:
         raise ConfigError(f"{state}: everybody may write there; chmod o-w {state}")
     shared = mode & stat.S_ISGID and mode & stat.S_IWGRP
+    if shared:
+        os.umask(os.umask(0o077) & ~stat.S_IRWXG)
     return Place(state, 0o660 if shared else 0o600)
 
 

@@ -47,15 +47,31 @@ def approver(  # noqa: PLR0917 - a process takes its arguments by position
 def counter(state: Path, ident: str, times: int, gate: Barrier, uid: int) -> None:
     """Read a number in the record and write it back plus one: every lost update is missing at the end."""
 
-    def decide(record: Record) -> Decision:
-        moved = record.model_copy(update={"fence": record.fence + 1})
-        return Moved(moved, (Event("Counted", f"system:{os.getpid()}", "2030-05-13T09:00:00Z", ident),))
-
     async def turns(store: Store) -> None:
         for _ in range(times):
-            await store.transact(ident, decide)
+            await store.transact(ident, lambda record: _one_more(record, ident))
 
     _run(state, gate, uid, turns)
+
+
+def caller(state: Path, ident: str, times: int, gate: Barrier, uid: int) -> None:
+    """Open the store, count one, close it again, all processes opening it in the same moment."""
+    group = state.stat().st_gid
+
+    async def whole() -> None:
+        await _become(uid, group)
+        for _ in range(times):
+            gate.wait(PATIENCE)
+            store = await Store.open(state, FakeClock())
+            await store.transact(ident, lambda record: _one_more(record, ident))
+            await store.close()
+
+    asyncio.run(whole())
+
+
+def _one_more(record: Record, ident: str) -> Decision:
+    moved = record.model_copy(update={"fence": record.fence + 1})
+    return Moved(moved, (Event("Counted", f"system:{os.getpid()}", "2030-05-13T09:00:00Z", ident),))
 
 
 def _word(decision: Decision) -> str:

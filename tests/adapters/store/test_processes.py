@@ -5,7 +5,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from bot.adapters.store import Store
 from bot.core.approval import Record, State
 from bot.core.audit import Verdict
 from bot.core.report import Risk
-from tests.adapters.store.hammer import PATIENCE, approver, counter
+from tests.adapters.store.hammer import PATIENCE, approver, caller, counter
 from tests.fakes.approval import ALICE, BOB, CAROL, change, proposed, slack
 from tests.fakes.clock import FakeClock
 from tests.fakes.places import let_others_in
@@ -116,14 +116,31 @@ async def test_a_store_that_several_processes_begin_at_once_is_one_store(tmp_pat
     assert not list((tmp_path / "state").glob("audit.key.*"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as other users")
-async def test_users_of_one_group_share_a_state_directory(tmp_path: Path) -> None:
-    """The bot's user owns the directory, an approver of its group votes from the terminal at the same time."""
-    let_others_in(tmp_path)
-    state = tmp_path / "state"
+def shared(directory: Path) -> Path:
+    """A state directory of the first user, for all of the group."""
+    let_others_in(directory)
+    state = directory / "state"
     state.mkdir()
     os.chown(state, USERS[0], GROUP)
     state.chmod(0o2770)
+    return state
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as other users")
+async def test_users_who_come_in_the_same_moment_do_not_lock_each_other_out(tmp_path: Path) -> None:
+    """Whoever comes first makes SQLite's journal files, and they are the group's before the other looks."""
+    state = shared(tmp_path)
+    await propose(state, [proposed()])
+    gate, times = APART.Barrier(len(USERS)), 12
+    together([(caller, (state, "c0ffee01", times, gate, uid)) for uid in USERS])
+    ((record,), kinds) = await outcome(state)
+    assert record.fence == kinds["Counted"] == times * len(USERS)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as other users")
+async def test_users_of_one_group_share_a_state_directory(tmp_path: Path) -> None:
+    """The bot's user owns the directory, an approver of its group votes from the terminal at the same time."""
+    state = shared(tmp_path)
     ids = [f"change-{number:04}" for number in range(20)]
     await propose(state, [proposed(change(id=ident, host=f"host-{ident}")) for ident in ids])
     said = hammer(state, ids, PEOPLE[:2], USERS)
@@ -133,3 +150,25 @@ async def test_users_of_one_group_share_a_state_directory(tmp_path: Path) -> Non
     assert modes["netdiag.db"] == (0o660, USERS[0])
     assert modes["audit.key"] == (0o600, USERS[0])
     assert all(owner == USERS[0] for name, (_, owner) in modes.items() if name in {"heads.log", "audit.pub"})
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o077], ids=["022", "027", "077"])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    """One that a login may have; the tests' own again afterwards."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@pytest.mark.parametrize(("mode", "lifted"), [(0o2770, stat.S_IRWXG), (0o700, 0), (0o2750, 0)])
+async def test_what_is_made_in_a_shared_state_directory_is_the_group_s_from_its_first_moment(
+    umask: int, mode: int, lifted: int, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(mode)
+    store = await Store.open(state, FakeClock())
+    await store.close()
+    file = os.open(tmp_path / "made", os.O_CREAT | os.O_WRONLY, 0o666)
+    assert stat.S_IMODE(os.fstat(file).st_mode) == 0o666 & ~(umask & ~lifted)
+    os.close(file)
