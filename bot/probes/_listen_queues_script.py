@@ -73,15 +73,15 @@ waits() { # table, how many; whether as many wait at one of the listeners
   done <"$1"
   return 1
 }
-heads() { # tables: from their first rows, read by one program, how many wait at most at a listener of each
-  heads=' ' table=
+heads() { # table, how many, ...: puts into $crowd the tables with a listener at which as many wait
+  crowd=' ' table= paths=
+  for word in "$@"; do case $word in /*) paths="$paths $word" ;; esac; done
   set -f; IFS=$nl
-  for line in $(head -c HEAD "$@" /dev/null 2>/dev/null) '==>  <=='; do
+  for line in $(unset IFS; head -c HEAD $paths /dev/null 2>/dev/null) '==>  <=='; do
     case $line in
       "==> "*)
-        # a table that was cut within its listeners, or among half-open ones, tells nothing yet
-        [ -z "$table" ] || [ -n "$over" ] || [ $size -lt HEAD ] || most=more
-        heads="$heads$table${table:+=$most }"
+        while [ -n "$table" ] && [ $# -gt 2 ] && [ "$1" != "$table" ]; do shift 2; done # tables that are gone
+        [ "$1" != "$table" ] || { unset IFS; reached "$2" && crowd="$crowd$table "; IFS=$nl; }
         table=${line#==> } table=${table% <==} most=0 size=0 over= ;;
       *) size=$(( size + ${#line} + 1 )); [ -n "$over" ] || { IFS=' '; row $line; IFS=$nl; } ;;
     esac
@@ -95,12 +95,12 @@ row() { # its words; without a sixth it was cut
     *) over=yes ;;
   esac
 }
-crowded() { # table, how many
-  case $heads in *" $1="*) most=${heads#*" $1="} most=${most%% *} ;; *) return 1 ;; esac
-  if [ "$most" = more ]; then waits "$@"; else [ "$most" -ge "$2" ]; fi
+reached() { # how many; a table that was cut within its listeners, or among half-open ones, is read on
+  [ "$most" -lt "$1" ] || return 0
+  [ -z "$over" ] && [ $size -ge HEAD ] && waits "$table" "$1"
 }
 """.replace("HEAD", str(HEAD))
-"""`crowded TABLE N` after `heads TABLE…`: whether at least N connections wait at one listener of /proc/PID/net/tcp."""
+"""`heads TABLE N…`: puts into $crowd those of /proc/PID/net/tcp where at least N connections wait at one listener."""
 
 SCRIPT = (
     need("ss", "awk", "head")
@@ -127,22 +127,18 @@ look() { # how, namespace, pid
 tables=
 set -- $PLAN
 while [ $# -ge 3 ]; do
-  case $1 in wait4*) tables="$tables /proc/$3/net/tcp" ;; esac
-  case $1 in wait6:* | wait46:*) tables="$tables /proc/$3/net/tcp6" ;; esac
+  case $1 in wait4*) tables="$tables /proc/$3/net/tcp ${1#*:}" ;; esac
+  case $1 in wait6:* | wait46:*) tables="$tables /proc/$3/net/tcp6 ${1#*:}" ;; esac
   shift 3
 done
-heads=
+crowd=
 [ -z "$tables" ] || heads $tables
 all=$(
   set -- $PLAN
   while [ $# -ge 3 ]; do
     case $1 in
       enter | peep) look "$1" "$2" "$3" ;;
-      wait*)
-        how=; least=${1#*:}
-        case $1 in wait4*) ! crowded "/proc/$3/net/tcp" "$least" || how=enter ;; esac
-        case $how$1 in wait*6:*) ! crowded "/proc/$3/net/tcp6" "$least" || how=enter ;; esac
-        [ -z "$how" ] || look enter "$2" "$3" ;;
+      wait*) case $crowd in *" /proc/$3/net/tcp "* | *" /proc/$3/net/tcp6 "*) look enter "$2" "$3" ;; esac ;;
     esac
     shift 3
   done
