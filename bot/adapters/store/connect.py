@@ -5,21 +5,29 @@ row and both write it. Here every writing transaction begins with BEGIN IMMEDIAT
 to disk before it counts (WAL with synchronous=FULL: NORMAL may lose the last commits at a power cut).
 """
 
+import asyncio
+import sqlite3
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, event, func, make_url, select
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util import await_only
 
+from bot.adapters.store.place import group_s
 from bot.core.errors import ConfigError
 
 BUSY = 15_000
 """Milliseconds a writer waits for its turn before the store counts as not writable."""
+
+_AGAIN = 20
+"""Milliseconds until the switch to the write-ahead log is tried again."""
 
 READ = {"netdiag_read": True}
 """Execution options of a transaction that only reads: it needs no writer's turn."""
@@ -56,18 +64,35 @@ def connect(url: str) -> AsyncEngine:
         raise ConfigError(f"NETDIAG_STORE: there is no {fault.name} here; install it, or {_EXAMPLE}") from fault
     except InvalidRequestError as fault:
         raise ConfigError(f"NETDIAG_STORE: {parsed.drivername!r} cannot be used with asyncio; {_EXAMPLE}") from fault
-    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "connect", partial(_prepare, parsed.database))
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
 
 
-def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+def _prepare(database: str | None, connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     # Without this the driver begins transactions by itself, deferred: two of them may then read before either writes.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in (f"busy_timeout={BUSY}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
+    with group_s(database):
+        cursor.execute(f"PRAGMA busy_timeout={BUSY}")
+        _write_ahead(cursor)
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _write_ahead(cursor: DBAPICursor) -> None:
+    """Switch to the write-ahead log. SQLite waits for nobody here, where several begin a store at once."""
+    for _ in range(BUSY // _AGAIN):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            await_only(asyncio.sleep(_AGAIN / 1000))
+        else:
+            return
+    cursor.execute("PRAGMA journal_mode=WAL")
 
 
 def _begin(connection: Connection) -> None:

@@ -5,8 +5,11 @@ A new directory is its owner's alone (0700). A directory that an administrator m
 terminal and the bot, under different users, use one store. The signing key stays its owner's in both.
 """
 
+import contextlib
 import os
 import stat
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +45,7 @@ class Place:
 
 
 def prepare(state: Path) -> Place:
-    """Make the state directory (0700) unless it is there. Raises ConfigError when it cannot be used.
-
-    Of one that is shared this process makes files for its group from now on, whatever its umask said: SQLite gives its
-    journal files their mode only after it made them, and another user who comes in between finds them closed.
-    """
+    """Make the state directory (0700) unless it is there. Raises ConfigError when it cannot be used."""
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = state.stat().st_mode
@@ -55,9 +54,39 @@ def prepare(state: Path) -> Place:
     if mode & stat.S_IWOTH:
         raise ConfigError(f"{state}: everybody may write there; chmod o-w {state}")
     shared = mode & stat.S_ISGID and mode & stat.S_IWGRP
-    if shared:
-        os.umask(os.umask(0o077) & ~stat.S_IRWXG)
     return Place(state, 0o660 if shared else 0o600)
+
+
+_lock = threading.Lock()
+_lifted: list[int] = []  # the umask before the first who lifted it, once for each who did
+
+
+@contextlib.contextmanager
+def group_s(database: str | None) -> Iterator[None]:
+    """While a database opens that its group may write, what this process makes is the group's from its first moment.
+
+    SQLite gives its journal files their mode only after it made them: another user who comes in between finds them
+    closed, and the store read-only for as long as it is open. The umask is the whole process's, so it is lifted for no
+    longer than that, and is what it was when the last is done.
+    """
+    try:
+        shared = bool(database) and os.stat(str(database)).st_mode & stat.S_IWGRP
+    except OSError:
+        shared = False
+    if not shared:
+        yield
+        return
+    with _lock:
+        mask = os.umask(0o077)
+        os.umask(mask & ~stat.S_IRWXG)
+        _lifted.append(_lifted[0] if _lifted else mask)
+    try:
+        yield
+    finally:
+        with _lock:
+            mask = _lifted.pop()
+            if not _lifted:
+                os.umask(mask)
 
 
 def make_database(place: Place) -> None:

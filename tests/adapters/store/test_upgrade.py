@@ -28,7 +28,7 @@ from bot.engine.ports import JournalDown
 from tests.adapters.store.databases import open_new
 from tests.adapters.store.hammer import counter
 from tests.adapters.store.old import OLD, dump, old_store
-from tests.adapters.store.test_processes import SPAWN, together
+from tests.adapters.store.test_processes import APART, together
 from tests.fakes.clock import START, FakeClock
 
 EVENT = Event("LogRead", "terminal:alice", "2030-05-13T09:00:00Z")
@@ -234,7 +234,7 @@ async def test_an_upgrade_that_is_interrupted_leaves_the_old_store_whole(
 
 async def test_of_several_processes_that_upgrade_at_once_one_does(tmp_path: Path) -> None:
     old_store(tmp_path)
-    gate = SPAWN.Barrier(3)
+    gate = APART.Barrier(3)
     together([(counter, (tmp_path, "nothing", 0, gate, 0)) for _ in range(3)])
     store = await Store.open(tmp_path, FakeClock())
     assert Counter(await kinds(store))["StoreUpgraded"] == 1
