@@ -51,6 +51,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's: it says what to do
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    os.umask(0o022)  # a host's directories are as an installer makes them: sshd refuses those that a group may write
     owner, directory, hosts, parts = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4].split()
     mode = sys.argv[5]
     try:

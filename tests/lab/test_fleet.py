@@ -399,6 +399,15 @@ async def test_down_leaves_nothing(tmp_path: Path) -> None:
     assert trace.left() == []
 
 
+@pytest.mark.parametrize("umask", [0o002, 0o077], ids=["002", "077"])
+async def test_a_fleet_comes_up_under_any_umask(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        await (await Fleet.start(tmp_path, hosts=1)).down()  # it is up when its sshd greets
+    finally:
+        os.umask(before)
+
+
 async def test_down_twice_is_down(tmp_path: Path) -> None:
     fleet = await Fleet.start(tmp_path, hosts=1)
     await fleet.down()
